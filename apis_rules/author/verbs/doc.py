@@ -1,0 +1,19 @@
+"""``apis-rules doc CODE``: a diagnostic code explained."""
+
+from __future__ import annotations
+
+import argparse
+
+from apis_rules.documents.codes import explain
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("code", metavar="CODE", help="for example AR101; 'all' lists every code with its title")
+    parser.epilog = "example:\n  apis-rules doc AR101"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the section of one code, or the list of all."""
+    print(explain(args.code))
+    return 0

@@ -1,0 +1,79 @@
+"""``apis-rules VERB``: finds the verb's module, lets it read its arguments and run; prints what went wrong in one way.
+
+A verb is a module with ``configure(parser)`` and ``run(args) -> int``; it is imported only when it is called, so that a
+start is quick. Exit 0 fine, 1 errors found or cases failed, 2 wrong usage or unreadable input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from apis_rules import __version__
+from apis_rules.errors import InputError, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Where a verb's module is, and its line in the help."""
+
+    module: str
+    summary: str
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
+}
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser; the arguments of *verb* are filled in, those of the others are not looked at."""
+    parser = argparse.ArgumentParser(
+        prog="apis-rules",
+        description="Declared rules and state machines for houses that share energy over one DC grid.",
+        epilog="'apis-rules VERB --help' shows a verb with an example. Exit: 0 fine, 1 errors found, 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"apis-rules {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, entry in VERBS.items():
+        subparser = verbs.add_parser(
+            name, help=entry.summary, description=entry.summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == verb:
+            _module(name).configure(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = next((a for a in arguments if not a.startswith("-")), None)
+    args = build_parser(verb if verb in VERBS else None).parse_args(arguments)
+    try:
+        code = _module(args.verb).run(args)
+        sys.stdout.flush()
+    except InputError as error:
+        for diagnostic in error.diagnostics:
+            print(diagnostic, file=sys.stderr)
+        return 2
+    except Unsupported as error:
+        print(f"apis-rules {args.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); the rest has nowhere to go.
+        sys.stderr.close()
+        return 0
+    return int(code)
+
+
+def _module(verb: str) -> ModuleType:
+    return importlib.import_module(VERBS[verb].module)

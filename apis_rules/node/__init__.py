@@ -1,0 +1,1 @@
+"""The program that runs in every house: user, mediator, grid master, controller."""
