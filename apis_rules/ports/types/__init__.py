@@ -6,9 +6,20 @@ can talk to an older one.
 """
 
 from apis_rules.ports.types.command import Command, CommandName, CommandParams, Outcome
-from apis_rules.ports.types.deal import FINAL_STATES, Deal, DealRecord, Lock, LockEntry, Note
+from apis_rules.ports.types.deal import (
+    FINAL_STATES,
+    Deal,
+    DealDetail,
+    DealRecord,
+    DealSide,
+    EnergySample,
+    Lock,
+    LockEntry,
+    Note,
+)
 from apis_rules.ports.types.epoch import Epoch, EpochRelation
 from apis_rules.ports.types.error_event import Category, ErrorEvent, Extent, Level
+from apis_rules.ports.types.grid import ActiveRecord, ActiveUnit, GridRecord
 from apis_rules.ports.types.model import WireModel
 from apis_rules.ports.types.negotiation import Accept, Decline, DeclineReason, Direction, Request
 from apis_rules.ports.types.unit_data import (
@@ -29,6 +40,8 @@ from apis_rules.ports.types.unit_data import (
 __all__ = [
     "FINAL_STATES",
     "Accept",
+    "ActiveRecord",
+    "ActiveUnit",
     "ApisData",
     "BatteryData",
     "Category",
@@ -42,14 +55,18 @@ __all__ = [
     "DcdcStatus",
     "DcdcVdis",
     "Deal",
+    "DealDetail",
     "DealRecord",
+    "DealSide",
     "Decline",
     "DeclineReason",
     "Direction",
+    "EnergySample",
     "Epoch",
     "EpochRelation",
     "ErrorEvent",
     "Extent",
+    "GridRecord",
     "Level",
     "Lock",
     "LockEntry",

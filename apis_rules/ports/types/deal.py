@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import Field
-
 from apis_rules.ports.types.command import Command
 from apis_rules.ports.types.model import WireModel
 from apis_rules.ports.types.negotiation import Direction
@@ -95,23 +93,74 @@ class DealRecord(WireModel):
         return (self.discharge_unit_id, self.charge_unit_id)
 
 
+class EnergySample(WireModel):
+    """The power of one side at one moment.
+
+    Attributes:
+        at_s: the unit clock of that side, seconds of its local date since 1970.
+        power_w: this deal's share of the power at the battery, positive in the direction of the side.
+    """
+
+    at_s: float
+    power_w: float
+
+
+class DealSide(WireModel):
+    """What one side contributes to its unit's current for this deal.
+
+    Attributes:
+        on: whether a command that switches this side on was stored; only its confirmed stop takes it back.
+        set_a: the contribution that was last confirmed.
+        to_a: the contribution that was last commanded; where the two differ, the truth lies between.
+        amount_wh: energy booked so far, at the battery.
+        sample: the end of what is booked; None while no energy of the deal flows.
+    """
+
+    on: bool = False
+    set_a: float = 0.0
+    to_a: float = 0.0
+    amount_wh: float = 0.0
+    sample: EnergySample | None = None
+
+
+class DealDetail(WireModel):
+    """What the chart of a deal remembers between steps.
+
+    Attributes:
+        reference_unit_id: the side that is switched on first and off last: the voltage reference where it is a party.
+        drift_a: current of the voltage reference before this deal, measured minus what the set-points make of it.
+        trials: corrections made by the compensation.
+        flowing: whether energy is booked.
+        outcome: why the deal ends; None while it runs and where it reached its amount.
+    """
+
+    reference_unit_id: str | None = None
+    drift_a: float = 0.0
+    trials: int = 0
+    flowing: bool = False
+    outcome: str | None = None
+    charge: DealSide = DealSide()
+    discharge: DealSide = DealSide()
+
+
 class Deal(WireModel):
     """``deal.<id>`` in shared state: where the deal stands, and the record it will leave.
 
     Attributes:
         format: number of this form of the record; a node refuses one it does not know.
         state: name of a state of ``statecharts/deal.yaml``, so that a new Grid Master resumes from what is stored.
-        open_command: the command that was stored before it was sent and has no outcome yet.
+        open_command, open_unit_id: the command that was stored before it was sent and has no outcome yet, and to whom.
         switched: whether any converter was ever commanded for this deal; then exactly one final record is due.
-        detail: what the chart remembers between steps: counters, set-points; plain JSON values.
+        detail: what the chart remembers between steps.
     """
 
     format: int = 1
     state: str
     record: DealRecord
+    open_unit_id: str | None = None
     open_command: Command | None = None
     switched: bool = False
-    detail: dict[str, Any] = Field(default_factory=dict)
+    detail: DealDetail = DealDetail()
 
 
 class LockEntry(WireModel):
