@@ -24,3 +24,6 @@ class DecisionLog(Protocol):
 
     async def flush(self, within_s: float) -> bool:
         """Wait until everything handed over is kept; False when time ran out."""
+
+    async def run(self) -> None:
+        """Carry decisions to where they are kept, for ever. The node runs it in its task group."""

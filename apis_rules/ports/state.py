@@ -6,7 +6,8 @@ The contract
   A key shows only its last value.
 - A *condition* ``At(key, revision)`` holds when the last change of ``key`` has exactly that revision. Revision 0: the
   key was never written. Deleting and expiring are changes with revisions of their own: ``get`` of an absent key returns
-  the revision to put into the condition.
+  the revision to put into the condition. (Long after an expiry the store forgets it: then that is 0 again.)
+- A *prefix* is whole words with a dot at its end (``deal.``), a whole key (``grid``), or nothing: everything.
 - ``write`` is atomic over all its parts: either every condition holds and everything is visible at once, or nothing is
   written and ``Conflict`` says so. Each part carries at most one condition; the condition may be about a key that is
   not written (that is how a term fences its writes: ``At("gm.epoch", term.fence_revision)``).

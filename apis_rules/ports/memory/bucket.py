@@ -1,0 +1,134 @@
+"""One bucket of shared state in memory: keys with revisions, conditions, time limits and their markers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.errors import Conflict, Refused
+from apis_rules.ports.state import Entry, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MARKER_LIFE_S: Final = 5.0
+"""How long the store remembers that a key expired; afterwards its condition is revision 0 again."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    value: bytes | None
+    revision: int
+    expires_at_s: float | None = None
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The bucket at one moment, to be put back later."""
+
+    revision: int
+    kept: dict[str, _Kept] = field(default_factory=dict)
+
+
+class Bucket:
+    """The store's side of a bucket. Everything in it happens at once; the wire before it takes time.
+
+    Attributes:
+        full: refuse every write, as a store does whose quota is used up.
+    """
+
+    def __init__(self) -> None:
+        self.store_id = uuid.uuid4().hex
+        self.revision = 0
+        self.full = False
+        self._kept: dict[str, _Kept] = {}
+        self._listeners: list[Callable[[Entry], None]] = []
+
+    def get(self, key: str) -> Entry:
+        """Return *key* as it is now."""
+        kept = self._kept.get(key)
+        return Entry(key, None, 0) if kept is None else Entry(key, kept.value, kept.revision)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the present keys that *prefix* covers, sorted."""
+        return sorted(k for k, kept in self._kept.items() if kept.value is not None and covers((prefix,), k))
+
+    def entries(self) -> list[Entry]:
+        """Return everything known, absent keys whose revision is still known included, oldest change first."""
+        found = [Entry(key, kept.value, kept.revision) for key, kept in self._kept.items()]
+        return sorted(found, key=lambda entry: entry.revision)
+
+    def write(self, writes: Sequence[Write]) -> int:
+        """Apply all of *writes* or none; return the revision of the last one."""
+        if self.full:
+            raise Refused("the store is full")
+        self.check_conditions(writes)
+        for write in writes:
+            self._put(write)
+        return self.revision
+
+    def check_conditions(self, writes: Sequence[Write]) -> None:
+        """Raise ``Conflict`` for the first condition that does not hold."""
+        for write in writes:
+            if write.when is None:
+                continue
+            actual = self.get(write.when.key).revision
+            if actual != write.when.revision:
+                raise Conflict(
+                    f"{write.when.key} was last changed at revision {actual}, not {write.when.revision}", actual
+                )
+
+    def subscribe(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
+        """Call *listener* at each change; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of what is stored."""
+        return Snapshot(self.revision, {k: _Kept(v.value, v.revision, v.expires_at_s) for k, v in self._kept.items()})
+
+    def rewind(self, to: Snapshot) -> None:
+        """Go back in time, as a store does that lost its last writes: revisions are handed out again."""
+        self.revision = to.revision
+        self._kept = {k: _Kept(v.value, v.revision, v.expires_at_s) for k, v in to.kept.items()}
+        for key, kept in self._kept.items():
+            if kept.expires_at_s is not None:
+                asyncio.get_running_loop().call_at(kept.expires_at_s, self._expire, key, kept)
+
+    def lose(self) -> None:
+        """Begin a new life with nothing in it."""
+        self.store_id = uuid.uuid4().hex
+        self.rewind(Snapshot(0))
+
+    def _put(self, write: Write) -> None:
+        self.revision += 1
+        kept = _Kept(write.value, self.revision)
+        self._kept[write.key] = kept
+        if write.time_limit_s is not None and write.value is not None:
+            loop = asyncio.get_running_loop()
+            kept.expires_at_s = loop.time() + write.time_limit_s
+            loop.call_at(kept.expires_at_s, self._expire, write.key, kept)
+        self._announce(Entry(write.key, write.value, self.revision))
+
+    def _expire(self, key: str, kept: _Kept) -> None:
+        if self._kept.get(key) is not kept:
+            return
+        self.revision += 1
+        marker = self._kept[key] = _Kept(None, self.revision)
+        self._announce(Entry(key, None, self.revision))
+        asyncio.get_running_loop().call_later(MARKER_LIFE_S, self._forget, key, marker)
+
+    def _forget(self, key: str, marker: _Kept) -> None:
+        if self._kept.get(key) is marker:
+            del self._kept[key]
+
+    def _announce(self, entry: Entry) -> None:
+        for listener in list(self._listeners):
+            listener(entry)
+
+
+def covers(prefixes: Sequence[str], key: str) -> bool:
+    """Whether one of *prefixes* covers *key*: a prefix that ends with a dot, a whole key, or nothing for everything."""
+    return not prefixes or any(p in {"", key} or (p.endswith(".") and key.startswith(p)) for p in prefixes)
