@@ -106,7 +106,7 @@ def _steps(expression: nodes.JSONPath) -> Steps | None:
 
 def _getter(steps: Steps) -> Callable[[Any], Any]:
     # A text has indices too, and a mapping may have the key 0: only a list is counted in, only a mapping asked.
-    typed: tuple[tuple[Any, type], ...] = tuple((step, dict if isinstance(step, str) else list) for step in steps)
+    typed: tuple[tuple[Any, Any], ...] = tuple((step, dict if isinstance(step, str) else list) for step in steps)
 
     def get(document: Any) -> Any:
         value = document
