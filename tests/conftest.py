@@ -1,10 +1,13 @@
 """Options that concern more than one folder of tests."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A test never fails because the machine is slow; benchmarks are for speed.
+settings.register_profile("apis", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("apis")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--ports NAME`` (again for more): run the contract suite over these implementations only."""
-    parser.addoption(
-        "--ports", action="append", default=[], metavar="NAME", help="implementations of the ports to test"
-    )
+    parser.addoption("--ports", action="append", default=[], metavar="NAME", help="over which ports")
