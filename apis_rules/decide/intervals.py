@@ -64,17 +64,21 @@ class Interval:
     def _high_end(self) -> tuple[Fraction | None, bool]:
         return self.high, self.high_open
 
-    def witness(self) -> float:
+    def smallest(self) -> Fraction:
         """Return the smallest number in it or, where there is none, a plain one close to its lower end.
 
-        Without a lower end it is the number nearest to zero that is plain.
+        Without a lower end it is a plain number as near to zero as there is.
 
         Raises:
             ValueError: the interval is empty.
         """
         if self.empty:
             raise ValueError(f"no number is in {self}")
-        return float(_plain(self))
+        return _plain(self)
+
+    def witness(self) -> float:
+        """Return ``smallest`` as a float, for people and for trying it out."""
+        return float(self.smallest())
 
     def __str__(self) -> str:
         left = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{float(self.low):g}"

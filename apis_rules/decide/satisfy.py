@@ -149,7 +149,7 @@ class _Alternative:
             return None
         values: dict[str, Fraction] = {}
         for name, inequalities in reversed(steps):
-            values[name] = Fraction(_interval(name, inequalities, values).witness())
+            values[name] = _interval(name, inequalities, values).smallest()
         numbers = {n: float(v) for n, v in values.items() if n in self.kinds}
         return {n: (numbers | chosen)[n] for n in self.order if n in numbers or n in chosen}
 
