@@ -1,0 +1,179 @@
+"""``check``: every file that was named or lies in a named folder, each by what it is, then all of them together.
+
+Documents are checked here; rule files, charts and the rest by their owners, who are named in ``CHECKERS`` and imported
+only when a file of their kind turns up.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from apis_rules.documents import reading
+from apis_rules.documents.community import Site, check_neighbours, check_site, resolve
+from apis_rules.documents.config import Config
+from apis_rules.documents.diagnostics import Diagnostic, Findings, Location
+from apis_rules.documents.hw_config import HwConfig
+from apis_rules.documents.kinds import Kind, kind_of
+from apis_rules.documents.load import load_document
+from apis_rules.documents.model import FileModel
+from apis_rules.documents.policy import Policy
+from apis_rules.documents.reading import Loaded
+from apis_rules.documents.scenario import Scenario
+from apis_rules.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from apis_rules.documents.document import Document
+
+CHECKERS: Final[Mapping[Kind, str]] = {
+    Kind.RULES: "apis_rules.decide.rulefile:check_document",
+    Kind.CASES: "apis_rules.author.cases:check_document",
+    Kind.CHART: "apis_rules.charts.bindings:check_document",
+    Kind.WALK: "apis_rules.charts.walks:check_document",
+    Kind.WIRING: "apis_rules.documents.wiring:check_document",
+    Kind.DRIVER: "apis_transport.drivers:check_document",
+}
+"""Who checks the other kinds: ``module:function`` of (document, findings)."""
+
+ANALYSIS: Final = "apis_rules.author.analysis:analyse"
+"""What is looked for in scenarios and between them: ``module:function`` of (sites, findings)."""
+
+ENDINGS: Final = (".json", ".yaml", ".yml")
+
+M = TypeVar("M", bound=FileModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        diagnostics: by place.
+        files: how many were looked at.
+        unreadable: whether one of them could not be read at all.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+    files: int
+    unreadable: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """A check under way. ``loaded`` holds each document once, however many configs name it."""
+
+    findings: Findings = field(default_factory=Findings)
+    loaded: dict[Path, Loaded[Any] | None] = field(default_factory=dict)
+    files: int = 0
+    unreadable: bool = False
+
+    def read(self, path: Path, *, kind: Kind | None, named: bool) -> None:
+        """Check the file at *path*; one that lies in a folder and is of no known kind is passed over with a warning."""
+        key = path.resolve()
+        if key in self.loaded:
+            return
+        self.loaded[key] = None
+        found = Findings()
+        try:
+            document = load_document(path, found)
+            self.findings.extend(found.sorted())
+            self.files += 1
+            self.loaded[key] = self._check(document, kind or kind_of(document))
+        except InputError as error:
+            unknown = error.diagnostics[0].code == "AR115"
+            if unknown and not named:
+                self.findings.warning(Location(str(path)), "AR115", "is of no known kind; it was passed over")
+                return
+            self.findings.extend(error.diagnostics)
+            self.unreadable = True
+
+    def _check(self, document: Document, kind: Kind) -> Loaded[Any] | None:
+        model = reading.MODELS.get(kind)
+        if model is None:
+            _function(CHECKERS[kind])(document, self.findings)
+            return None
+        found = Findings()
+        document, read = reading.read_model(model, kind, document, found)
+        self.findings.extend(found.sorted())
+        return None if read is None or found.failed else Loaded(read, document, found.sorted())
+
+    def linked(self, config: Loaded[Config], key: str, name: str, kind: Kind, model: type[M]) -> Loaded[M] | None:
+        """Return the file that *config* names, checked; a config may be checked where the files do not lie."""
+        path = resolve(name, Path(config.document.file))
+        if not path.exists():
+            self.findings.warning(
+                config.document.location((key,)), "AR102", f"there is no file {path} here", "it was not checked"
+            )
+            return None
+        self.read(path, kind=kind, named=True)
+        loaded = self.loaded[path.resolve()]
+        return loaded if loaded is not None and isinstance(loaded.model, model) else None
+
+    def of(self, model: type[M]) -> list[Loaded[M]]:
+        return [loaded for loaded in self.loaded.values() if loaded is not None and isinstance(loaded.model, model)]
+
+    def sites(self) -> list[Site]:
+        """Return the nodes that the configs tie together, and each scenario that no config names with what is at hand."""
+        configs = self.of(Config)
+        sites = [
+            Site(
+                config,
+                self.linked(config, "hwConfigFile", config.model.hw_config_file, Kind.HW_CONFIG, HwConfig),
+                self.linked(config, "policyFile", config.model.policy_file, Kind.POLICY, Policy),
+                self.linked(config, "scenarioFile", config.model.scenario_file, Kind.SCENARIO, Scenario),
+            )
+            for config in configs
+        ]
+        tied = {id(site.scenario) for site in sites}
+        loose = [scenario for scenario in self.of(Scenario) if id(scenario) not in tied]
+        hw_configs, policies = self.of(HwConfig), self.of(Policy)
+        hw_config = hw_configs[0] if len(hw_configs) == 1 else None
+        policy = policies[0] if len(policies) == 1 else None
+        sites += [Site(None, hw_config, policy, scenario) for scenario in loose]
+        if not sites and hw_config and policy:
+            sites.append(Site(None, hw_config, policy, None))
+        return sites
+
+
+def check_paths(paths: Sequence[Path], *, kind: Kind | None = None) -> Report:
+    """Check the files at *paths*, and all that lie in the folders among them and below.
+
+    Args:
+        paths: files and folders.
+        kind: what the files are, where their keys do not tell.
+    """
+    run = _Run()
+    for path in paths:
+        if path.is_dir():
+            inside = list(_files(path))
+            if not inside:
+                run.findings.warning(Location(str(path)), "AR116", "holds no .json, .yaml or .yml file")
+            for file in inside:
+                run.read(file, kind=kind, named=False)
+        else:
+            run.read(path, kind=kind, named=True)
+    sites = run.sites()
+    for site in sites:
+        check_site(site, run.findings)
+    check_neighbours([site.config for site in sites if site.config], run.findings)
+    _function(ANALYSIS)(sites, run.findings)
+    return Report(run.findings.sorted(), run.files, run.unreadable)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        for name in sorted(files):
+            if name.endswith(ENDINGS) and not name.startswith("."):
+                yield Path(place, name)
+
+
+def _function(name: str) -> Callable[..., None]:
+    module, _, function = name.partition(":")
+    found: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return found
