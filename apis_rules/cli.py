@@ -29,6 +29,7 @@ class Verb:
 
 
 VERBS: Final[dict[str, Verb]] = {
+    "check": Verb("apis_rules.author.verbs.check", "check files: form, meaning, analysis"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
 }
 

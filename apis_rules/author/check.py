@@ -31,17 +31,13 @@ if TYPE_CHECKING:
     from apis_rules.documents.document import Document
 
 CHECKERS: Final[Mapping[Kind, str]] = {
-    Kind.RULES: "apis_rules.decide.rulefile:check_document",
-    Kind.CASES: "apis_rules.author.cases:check_document",
     Kind.CHART: "apis_rules.charts.bindings:check_document",
     Kind.WALK: "apis_rules.charts.walks:check_document",
-    Kind.WIRING: "apis_rules.documents.wiring:check_document",
-    Kind.DRIVER: "apis_transport.drivers:check_document",
 }
 """Who checks the other kinds: ``module:function`` of (document, findings)."""
 
-ANALYSIS: Final = "apis_rules.author.analysis:analyse"
-"""What is looked for in scenarios and between them: ``module:function`` of (sites, findings)."""
+ANALYSES: Final[tuple[str, ...]] = ()
+"""What is looked for in scenarios and between them: each ``module:function`` of (sites, findings)."""
 
 ENDINGS: Final = (".json", ".yaml", ".yml")
 
@@ -95,7 +91,8 @@ class _Run:
     def _check(self, document: Document, kind: Kind) -> Loaded[Any] | None:
         model = reading.MODELS.get(kind)
         if model is None:
-            _function(CHECKERS[kind])(document, self.findings)
+            if kind in CHECKERS:
+                _function(CHECKERS[kind])(document, self.findings)
             return None
         found = Findings()
         document, read = reading.read_model(model, kind, document, found)
@@ -118,7 +115,7 @@ class _Run:
         return [loaded for loaded in self.loaded.values() if loaded is not None and isinstance(loaded.model, model)]
 
     def sites(self) -> list[Site]:
-        """Return the nodes that the configs tie together, and each scenario that no config names with what is at hand."""
+        """Return the nodes that configs tie together, and each scenario that none names with what is at hand."""
         configs = self.of(Config)
         sites = [
             Site(
@@ -161,7 +158,8 @@ def check_paths(paths: Sequence[Path], *, kind: Kind | None = None) -> Report:
     for site in sites:
         check_site(site, run.findings)
     check_neighbours([site.config for site in sites if site.config], run.findings)
-    _function(ANALYSIS)(sites, run.findings)
+    for name in ANALYSES:
+        _function(name)(sites, run.findings)
     return Report(run.findings.sorted(), run.files, run.unreadable)
 
 

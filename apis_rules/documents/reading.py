@@ -111,8 +111,7 @@ def read_model(model: type[M], kind: Kind, document: Document, findings: Finding
     try:
         read = model.model_validate(document.value)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            _diagnose(model, document, detail, findings)
+        report(model, document, error, findings)
     breaches.CHECKS[kind](document, findings)
     return document, read
 
@@ -134,6 +133,21 @@ def _only_windows(document: Document, findings: Findings) -> Document:
         else:
             kept[key] = value
     return Document(document.file, kept, document.places)
+
+
+def report(model: type[FileModel], document: Document, error: ValidationError, findings: Findings) -> None:
+    """Note everything that pydantic found wrong in *document*, in our words and at its place."""
+    details = error.errors(include_url=False)
+    # A misspelt key would be found twice: as unknown, and as missing under its right name.
+    meant = {(*d["loc"][:-1], _meant(model, d["loc"])) for d in details if d["type"] == "extra_forbidden"}
+    for detail in details:
+        if detail["type"] != "missing" or detail["loc"] not in meant:
+            _diagnose(model, document, detail, findings)
+
+
+def _meant(model: type[FileModel], path: Path) -> str:
+    holder = model_at(model, path[:-1])
+    return did_you_mean(str(path[-1]), known_keys(holder)) if holder else ""
 
 
 def _diagnose(model: type[FileModel], document: Document, detail: ErrorDetails, findings: Findings) -> None:
@@ -213,14 +227,12 @@ def _near(detail: ErrorDetails) -> str:
 
 
 def _unknown_key(model: type[FileModel], document: Document, path: Path, findings: Findings) -> None:
-    key = str(path[-1])
-    holder = model_at(model, path[:-1])
-    hint = "take it out, or make it a comment with '#'"
-    if holder is not None:
-        near = did_you_mean(key, known_keys(holder))
-        elsewhere = [place for place in all_keys(model) if place.rpartition(".")[2] == key]
-        if near:
-            hint = f"did you mean {near}?"
-        elif elsewhere:
-            hint = f"does it belong to {elsewhere[0]}?"
+    near = _meant(model, path)
+    elsewhere = [place for place in all_keys(model) if place.rpartition(".")[2] == path[-1]]
+    if near:
+        hint = f"did you mean {near}?"
+    elif elsewhere:
+        hint = f"does it belong to {elsewhere[0]}?"
+    else:
+        hint = "take it out, or make it a comment with '#'"
     findings.error(document.key_location(path), "AR200", f"the key {dotted(path)} is not known", hint)

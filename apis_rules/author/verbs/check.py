@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file, or a folder with all that is in it")
-    parser.add_argument("--kind", choices=[kind.value for kind in Kind], help="what the files are, where keys do not tell")
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", type=Path, help="a file, or a folder with all that is in it"
+    )
+    parser.add_argument(
+        "--kind", choices=[kind.value for kind in Kind], help="what the files are, where keys do not tell"
+    )
     parser.add_argument("--strict", action="store_true", help="exit 1 for warnings too")
     add_format(parser)
     parser.epilog = "example:\n  apis-rules check config.json\n  apis-rules check rules/ --strict"
@@ -26,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print everything that was found, sorted; exit 2 where a file cannot be read, 1 for errors, else 0."""
     report = check_paths(args.paths, kind=Kind(args.kind) if args.kind else None)
-    print_diagnostics(report.diagnostics, args.format, summary=f"{report.files} file{'s' * (report.files != 1)} checked")
+    print_diagnostics(
+        report.diagnostics, args.format, summary=f"{report.files} file{'s' * (report.files != 1)} checked"
+    )
     if report.unreadable:
         return 2
     errors = any(d.severity is Severity.ERROR for d in report.diagnostics)

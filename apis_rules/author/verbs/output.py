@@ -54,7 +54,7 @@ def _print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> N
 
 
 def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str, *, summary: str) -> None:
-    """Print *diagnostics*; as a table that is one line each, with its hint below, and *summary* with the counts last."""
+    """Print *diagnostics*; for people a line each, its hint below, and *summary* with the counts last."""
     if form == "table":
         for diagnostic in diagnostics:
             print(diagnostic)
