@@ -5,10 +5,11 @@ program has for it (``bindings``) to a machine that plans (``machine``). Walks t
 and it is drawn for its readers (``draw``).
 """
 
-from apis_rules.charts.bindings import Binding, binding_of
+from apis_rules.charts.bindings import Binding, binding_of, bundled_chart
 from apis_rules.charts.load import load_chart
 from apis_rules.charts.machine import Deadline, Draft, Effects, Machine, Plan, Timers, compile_chart
 from apis_rules.charts.model import Chart, Transition
+from apis_rules.charts.values import chart_values
 
 __all__ = [
     "Binding",
@@ -21,6 +22,8 @@ __all__ = [
     "Timers",
     "Transition",
     "binding_of",
+    "bundled_chart",
+    "chart_values",
     "compile_chart",
     "load_chart",
 ]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from apis_rules.charts.check import check_chart
-from apis_rules.charts.load import read_chart
+from apis_rules.charts.load import load_chart, read_chart
 from apis_rules.charts.machine import Effects, R, compile_chart
+from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +63,18 @@ def binding_of(chart: str) -> Binding[Any] | None:
         return None
     binding: Binding[Any] = importlib.import_module(module).BINDING
     return binding
+
+
+def bundled_chart(name: str) -> Chart:
+    """Return the chart called *name* that comes with the program.
+
+    Raises:
+        InputError: it is wrong.
+        KeyError: there is none of that name.
+    """
+    if name not in MODULES:
+        raise KeyError(name)
+    return load_chart(data_dir("statecharts") / f"{name}.yaml")
 
 
 def check_document(document: Document, findings: Findings) -> None:

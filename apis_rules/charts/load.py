@@ -20,6 +20,7 @@ from apis_rules.charts.model import (
     Named,
 )
 from apis_rules.charts.reading import NAME, Reading
+from apis_rules.charts.values import problem_with
 from apis_rules.decide.language import KEYWORDS, parse_condition
 from apis_rules.decide.language import NAME as FACT_NAME
 from apis_rules.decide.tree import FactKind
@@ -183,6 +184,8 @@ class _Reader(Reading):
             if not _VALUE_PATH.match(value.about):
                 message = f"{value.about!r} names no value of the policy, hwConfig or wiring"
                 self.error(("values", name), "AR414", message, "write policy., hwConfig. or wiring. and the keys to it")
+            elif (problem := problem_with(name, value.about)) is not None:
+                self.error(("values", name), "AR414", problem)
         return found
 
     def _effect_declarations(self) -> dict[str, EffectDeclaration]:

@@ -30,6 +30,7 @@ from pydantic import BaseModel
 from apis_rules.charts.check import check_chart
 from apis_rules.charts.model import TIMEOUT, Chart, Transition
 from apis_rules.decide.codegen import compile_condition
+from apis_rules.decide.explain import explain
 from apis_rules.decide.simplify import simplify
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.errors import InputError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from apis_rules.charts.model import EffectCall
+    from apis_rules.decide.explain import Explanation
     from apis_rules.decide.tree import Condition
 
 
@@ -205,9 +207,14 @@ class Machine(Generic[R]):
         after = draft.record if draft.record.state == draft.state else _with_state(draft.record, draft.state)
         return Plan(after, event, tuple(draft.commands), tuple(draft.writes), draft.taken)
 
-    def candidates(self, record: R, event: str) -> tuple[Transition, ...]:
-        """Return the edges that could be taken, in file order, *otherwise* last."""
-        return self._edges[record.state].get(event, ())
+    def explain(self, record: R, event: str, facts: Mapping[str, object]) -> tuple[tuple[Transition, Explanation], ...]:
+        """Return every guarded edge that *event* could take from *record*, with why its guard holds or not."""
+        seen = {**self.values, **facts}
+        return tuple(
+            (edge, explain(edge.answer.guard.condition, seen, self.chart.kinds))
+            for edge in self._edges[record.state].get(event, ())
+            if edge.answer.guard is not None
+        )
 
     def start_timers(self, state: str, now_s: float) -> Timers:
         """Return the timers of *state* and the groups around it, all started now."""

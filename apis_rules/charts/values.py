@@ -1,0 +1,57 @@
+"""The values that a chart takes from the policy, hwConfig and wiring, by their paths."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from apis_rules.documents.hw_config import HwConfig
+from apis_rules.documents.policy import Policy
+from apis_rules.documents.shapes import all_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from apis_rules.charts.model import Chart
+    from apis_rules.documents.model import FileModel
+
+_MILLISECONDS: Final = "Msec"
+
+
+def chart_values(chart: Chart, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return a number for each value of *chart*; what a file has in milliseconds becomes seconds.
+
+    Args:
+        chart: the chart.
+        documents: ``policy``, ``hwConfig`` and ``wiring`` → the document with the keys of its file, defaults included;
+            the wiring's ``times`` are those in force.
+
+    Raises:
+        ValueError: a path leads to no number.
+    """
+    return {name: _number(value.about, documents) for name, value in chart.values.items()}
+
+
+def _number(path: str, documents: Mapping[str, Any]) -> float:
+    value: Any = documents
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{path} is no number: {value!r}")
+    return value / 1000 if path.endswith(_MILLISECONDS) else float(value)
+
+
+@cache
+def known_paths() -> frozenset[str]:
+    """Return every path into the policy and hwConfig that their models know."""
+    models: dict[str, type[FileModel]] = {"policy": Policy, "hwConfig": HwConfig}
+    return frozenset(f"{name}.{key}" for name, model in models.items() for key in all_keys(model))
+
+
+def problem_with(name: str, path: str) -> str | None:
+    """Return what is wrong with the value *name* that stands at *path*, None where nothing is."""
+    if path.endswith(_MILLISECONDS) and not name.endswith("_s"):
+        return f"{path} is read as seconds, so the name ends in _s"
+    if path.startswith("wiring."):
+        return None
+    return None if path in known_paths() else f"there is no value {path}"
