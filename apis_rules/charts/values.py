@@ -36,9 +36,10 @@ def _number(path: str, documents: Mapping[str, Any]) -> float:
     value: Any = documents
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if number is None:
         raise ValueError(f"{path} is no number: {value!r}")
-    return value / 1000 if path.endswith(_MILLISECONDS) else float(value)
+    return number / 1000 if path.endswith(_MILLISECONDS) else float(number)
 
 
 @cache
