@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from apis_rules.author.states import UNKNOWN
-from apis_rules.decide.codegen import Program, compile_conditions
-from apis_rules.decide.intent import Asker, CompiledScenario, facts_of
+from apis_rules.decide.codegen import compile_conditions
+from apis_rules.decide.intent import facts_of
 from apis_rules.decide.scenario import FACTS, Question
-from apis_rules.ports.types.negotiation import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from apis_rules.author.states import States
-    from apis_rules.decide.scenario import Offer
+    from apis_rules.decide.codegen import Program
+    from apis_rules.decide.intent import Asker, CompiledScenario
 
 NONE: Final = -1
 
@@ -71,7 +69,7 @@ class Vector:
         found = {}
         for question, (program, indexes) in self._programs.items():
             if program.lowered.conditions and len(states):
-                hits = program.first(program.columns(columns))
+                hits = program.first(program.columns(columns, len(states)))
                 found[question] = np.where(known, indexes[hits], np.int16(NONE))
             else:
                 found[question] = np.full(len(states), NONE, dtype=np.int16)

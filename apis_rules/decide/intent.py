@@ -7,7 +7,6 @@ Nothing here looks at modes, errors or free capacity: these are the gates in ``r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apis_rules.decide.codegen import Program, compile_conditions
