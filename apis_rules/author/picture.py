@@ -90,14 +90,14 @@ def draw_scenario(scenario: CompiledScenario, nominal_wh: int, title: str, path:
         levels = _levels(parts, nominal_wh)
         for heading, panel in axes.items():
             panel.set_title(heading, fontsize=13, fontweight="bold", color=_INK)
-            _frame(panel, nominal_wh)
+            _frame(panel, nominal_wh, hours=12 if heading == "Status" else 6)
             for level in levels:
-                panel.axhline(level, color=_INK, linewidth=0.8, linestyle=(0, (5, 4)), zorder=3)
+                panel.axhline(level, color=_GREY, linewidth=0.8, linestyle=(0, (5, 4)), zorder=0.5)
         figure.draw_without_rendering()
         _draw_statuses(axes["Status"], parts, nominal_wh)
         for heading, questions in panels.items():
             _draw_blocks(axes[heading], blocks(parts, questions), nominal_wh)
-        axes["Status"].set_yticks(levels, [f"{level:.0f} Wh   {100 * level / nominal_wh:.4g} %" for level in levels])
+        axes["Status"].set_yticks(levels, [_level(level, nominal_wh) for level in levels])
         figure.suptitle(
             f"{title}: what is requested and accepted, by energy in the battery and time of day", color=_INK
         )
@@ -143,11 +143,15 @@ def _under(low: Block, high: Block) -> bool:
     return same_time and low.to_wh == high.from_wh and low.question == high.question and low.offer == high.offer
 
 
-def _frame(axes: Axes, nominal_wh: int) -> None:
+def _level(level_wh: float, nominal_wh: int) -> str:
+    return f"{level_wh:.0f} Wh {round(100 * level_wh / nominal_wh, 1):>7g} %"
+
+
+def _frame(axes: Axes, nominal_wh: int, hours: int) -> None:
     axes.set_xlim(0, DAY_S)
     axes.set_ylim(0, nominal_wh)
-    hours = range(0, DAY_S + 1, 6 * 3600)
-    axes.set_xticks(hours, [f"{h // 3600}h" for h in hours], fontsize=8, color=_INK)
+    ticks = range(0, 25, hours)
+    axes.set_xticks([hour * 3600 for hour in ticks], [f"{hour}h" for hour in ticks], fontsize=8, color=_INK)
     axes.set_xlabel("time of day", fontsize=8, color=_GREY)
     axes.tick_params(axis="y", length=0, labelcolor=_INK)
     for side in axes.spines.values():
