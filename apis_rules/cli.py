@@ -30,6 +30,7 @@ class Verb:
 
 VERBS: Final[dict[str, Verb]] = {
     "check": Verb("apis_rules.author.verbs.check", "check files: form, meaning, analysis"),
+    "dry-run": Verb("apis_rules.author.verbs.dry_run", "what a unit in given battery states would request and accept"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
 }
 

@@ -6,8 +6,10 @@ compared and everything after them is shared.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from apis_rules.author.states import States
     from apis_rules.decide.codegen import Program
     from apis_rules.decide.intent import Asker, CompiledScenario
+    from apis_rules.ports.types.negotiation import Direction
 
 NONE: Final = -1
 
@@ -33,7 +36,7 @@ class Answers:
     rules: dict[Question, NDArray[np.int16]]
 
 
-def answer_each(scenario: CompiledScenario, states: States, asker: Asker | None) -> Answers:
+def answer_each(scenario: CompiledScenario, asker: Asker | None, states: States) -> Answers:
     """Ask the scenario's own matcher, state by state."""
     found = {question: np.full(len(states), NONE, dtype=np.int16) for question in Question}
     questions = [rule.question for rule in scenario.rules]
@@ -49,23 +52,24 @@ def answer_each(scenario: CompiledScenario, states: States, asker: Asker | None)
 class Vector:
     """Asks the vectorised evaluator, a block of states at a time."""
 
-    def __init__(self, scenario: CompiledScenario) -> None:
+    def __init__(self, scenario: CompiledScenario, asker: Asker | None) -> None:
+        self._asker = asker
         self._programs: dict[Question, tuple[Program, NDArray[np.int16]]] = {}
         for question in Question:
             indexes = [i for i, rule in enumerate(scenario.rules) if rule.question is question]
             program = compile_conditions([scenario.rules[i].when for i in indexes], FACTS)
             self._programs[question] = program, np.array([*indexes, NONE], dtype=np.int16)
 
-    def answer(self, states: States, asker: Asker | None) -> Answers:
+    def __call__(self, states: States) -> Answers:
         """Return the answers to a block of states."""
         known = states.remaining_wh != UNKNOWN
         columns: dict[str, NDArray[Any]] = {
             "time_s": states.time_s,
             "remaining_wh": np.where(known, states.remaining_wh, np.nan),
         }
-        if asker is not None:
-            columns["asked_by"] = np.full(len(states), asker.unit_id)
-            columns["asks_for_other"] = np.full(len(states), asker.for_other)
+        if self._asker is not None:
+            columns["asked_by"] = np.full(len(states), self._asker.unit_id)
+            columns["asks_for_other"] = np.full(len(states), self._asker.for_other)
         found = {}
         for question, (program, indexes) in self._programs.items():
             if program.lowered.conditions and len(states):
@@ -74,3 +78,31 @@ class Vector:
             else:
                 found[question] = np.full(len(states), NONE, dtype=np.int16)
         return Answers(found)
+
+
+ENGINES: Final = ("vector", "pure")
+
+Answerer: TypeAlias = Callable[["States"], Answers]
+"""Answers a block of states."""
+
+
+def answerer(engine: str, scenario: CompiledScenario, asker: Asker | None, only: Direction | None = None) -> Answerer:
+    """Return a function that answers blocks of states.
+
+    Args:
+        engine: one of ``ENGINES``.
+        scenario: compiled with partners where there is an *asker*, without where there is none.
+        asker: who asks.
+        only: the one direction in which accepts are asked for; None for both.
+    """
+    ask = Vector(scenario, asker) if engine == "vector" else functools.partial(answer_each, scenario, asker)
+    if only is None:
+        return ask
+    other = Question.accept(only.opposite)
+
+    def answer(states: States) -> Answers:
+        answers = ask(states)
+        answers.rules[other] = np.full(len(states), NONE, dtype=np.int16)
+        return answers
+
+    return answer

@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from apis_rules.documents.diagnostics import Diagnostic, Location, Severity
-from apis_rules.errors import InputError
+from pydantic import ConfigDict, Field, ValidationError
+
+from apis_rules.decide.choosing import Candidate
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.negotiation import Direction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
 _TIME: Final = re.compile(r"(?:\d{4}/\d{2}/\d{2}-)?([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\.\d+)?", re.ASCII)
 
+MAX_WH: Final = 1e9
+"""No battery holds more; a larger number is a mistake, and all arithmetic below it is exact."""
+
 
 def refuse(argument: str, message: str, hint: str = "") -> NoReturn:
     """Raise the ``InputError`` of an argument that cannot be used."""
-    raise InputError([Diagnostic(Location(f"<argument {argument}>"), "AR101", Severity.ERROR, message, hint)])
+    raise refusal(Location(f"<argument {argument}>"), "AR101", message, hint)
 
 
 def time_of_day(text: str) -> int | None:
@@ -55,10 +64,6 @@ def energy_argument(argument: str, text: str) -> int:
     return math.floor(value)
 
 
-MAX_WH: Final = 1e9
-"""No battery holds more; a larger number is a mistake, and all arithmetic below it is exact."""
-
-
 def object_argument(argument: str, text: str) -> dict[str, Any]:
     """Read a JSON object given as *argument*."""
     try:
@@ -68,6 +73,36 @@ def object_argument(argument: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         refuse(argument, "a JSON object is needed, in braces")
     return value
+
+
+def candidate_argument(argument: str, value: Mapping[str, Any], unit_id: str | None = None) -> Candidate:
+    """Read a request or accept in the form of its message.
+
+    Args:
+        argument: where it came from, for diagnostics.
+        value: with ``type`` and ``amountWh``, optionally ``unitId``, ``pointPerWh``, ``pairUnitId``.
+        unit_id: who sends it, where it does not say so itself.
+    """
+    try:
+        message = _Message.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        refuse(argument, f"{field}: {first['msg']}", 'like {"unitId": "E002", "type": "charge", "amountWh": 500}')
+    sender = message.unit_id or unit_id
+    if sender is None:
+        refuse(argument, "it does not say who sends it", "add unitId")
+    return Candidate(sender, message.type, message.amount_wh, message.point_per_wh, message.pair_unit_id)
+
+
+class _Message(WireModel):
+    model_config = ConfigDict(strict=True)
+
+    type: Annotated[Direction, Field(strict=False)]
+    amount_wh: Annotated[int, Field(ge=0, le=MAX_WH)] | None = None
+    point_per_wh: Annotated[float, Field(ge=0)] | None = None
+    unit_id: str | None = None
+    pair_unit_id: str | None = None
 
 
 def _no_constant(name: str) -> NoReturn:

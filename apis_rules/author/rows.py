@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,6 +105,15 @@ class Rows:
                 },
             }
             yield document
+
+    def count(self, answers: Answers) -> Counter[str]:
+        """Return how often each rule holds in a block."""
+        found: Counter[str] = Counter()
+        for indexes in answers.rules.values():
+            for index, times in zip(*np.unique(indexes, return_counts=True), strict=True):
+                if index != NONE:
+                    found[self._rules[index].name] += int(times)
+        return found
 
     def csv_block(self, states: States, answers: Answers, *, header: bool) -> bytes:
         """Return the lines of ``--format csv`` for a block, with the line of names before them where *header*."""

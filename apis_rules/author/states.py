@@ -7,21 +7,24 @@ unknown value. With polars a CSV is read about ten times as fast; the answers ar
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import difflib
 import importlib.util
 import io
 import json
 import math
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 
 from apis_rules.author.arguments import MAX_WH, clock, time_of_day
 from apis_rules.decide import amounts
-from apis_rules.documents.diagnostics import Diagnostic, Location, Severity
-from apis_rules.errors import InputError
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,12 +47,16 @@ class States:
         time_s: seconds since midnight.
         remaining_wh: whole Wh, or ``UNKNOWN``.
         unit_ids: None where the file has no such column.
+        timed: whether the states bring their own time.
+        in_percent: whether they came as ``rsoc``.
         bytes_read: of the file so far, for a progress bar.
     """
 
     time_s: NDArray[np.int64]
     remaining_wh: NDArray[np.int64]
     unit_ids: Sequence[str | None] | None = None
+    timed: bool = True
+    in_percent: bool = False
     bytes_read: int = 0
 
     def __len__(self) -> int:
@@ -74,7 +81,8 @@ def read_states(stream: BinaryIO, name: str, *, nominal_wh: float, at_s: int) ->
         nominal_wh: what 100 % are, for states in percent.
         at_s: the time of day of states without one.
 
-    Raises ``InputError`` (AR30x) at the first line that cannot be used; blocks before it have been yielded.
+    Raises:
+        InputError: AR300-AR305, at the first line that cannot be used; blocks before it have been yielded.
     """
     reader = _Reader(name, nominal_wh, at_s)
     rest, read = b"", 0
@@ -93,6 +101,30 @@ def read_states(stream: BinaryIO, name: str, *, nominal_wh: float, at_s: int) ->
     if reader.rows == 0:
         hint = "write 'remaining_wh,time' in the first line and one state per line below it"
         reader.refuse(0, "AR301", "there is no state in this file", hint)
+
+
+@contextlib.contextmanager
+def open_states(name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a file of states, ``-`` for standard input, and tell its size in bytes, 0 where that is not known.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    if name == "-":
+        yield sys.stdin.buffer, 0
+        return
+    path = Path(name)
+    if path.is_dir():
+        raise refusal(Location(name), "AR103", "is a folder, not a file", "name a file in it")
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError as error:
+        raise refusal(Location(name), "AR102", "there is no such file") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise refusal(Location(name), "AR104", f"cannot be read: {reason}") from error
+    with stream:
+        yield stream, path.stat().st_size
 
 
 def states_of(time_s: Sequence[int], remaining_wh: Sequence[int]) -> States:
@@ -115,7 +147,7 @@ class _Reader:
 
     def refuse(self, line: int, code: str, message: str, hint: str = "") -> NoReturn:
         place = Location(self.name, line, 1 if line else 0)
-        raise InputError([Diagnostic(place, code, Severity.ERROR, message, hint)])
+        raise refusal(place, code, message, hint)
 
     def block(self, block: bytes, read: int) -> Iterator[States]:
         """Yield the states of whole lines."""
@@ -209,14 +241,21 @@ class _Reader:
         times: list[int] = []
         energies: list[int] = []
         units: list[str | None] = []
+        timed = in_percent = False
         for line, row in rows:
+            timed |= "time" in row
+            in_percent |= "rsoc" in row
             times.append(self._time(line, row.get("time")))
             energies.append(self._energy(line, row))
             unit = row.get("unit_id")
             units.append(None if unit is None else str(unit))
-        named = any(unit is not None for unit in units)
         return States(
-            np.asarray(times, dtype=np.int64), np.asarray(energies, dtype=np.int64), units if named else None, read
+            np.asarray(times, dtype=np.int64),
+            np.asarray(energies, dtype=np.int64),
+            units if any(unit is not None for unit in units) else None,
+            timed,
+            in_percent,
+            read,
         )
 
     def _time(self, line: int, value: object) -> int:
@@ -270,7 +309,7 @@ class _Reader:
         if times is None:
             return None
         units = frame["unit_id"].to_list() if "unit_id" in header else None
-        return States(times, remaining, units, read)
+        return States(times, remaining, units, "time" in header, column == "rsoc", read)
 
     def _fast_times(self, column: pl.Series) -> NDArray[np.int64] | None:
         import polars as pl

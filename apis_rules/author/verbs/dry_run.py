@@ -1,0 +1,123 @@
+"""``apis-rules dry-run``: what a unit in given battery states would request and accept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apis_rules.author.answers import ENGINES, Answerer, answerer
+from apis_rules.author.arguments import candidate_argument, object_argument, refuse, time_argument
+from apis_rules.author.dry_run import FORMATS, Block, state_table, sweep_table, write_blocks
+from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, tell
+from apis_rules.author.rows import Rows
+from apis_rules.author.states import open_states, read_states
+from apis_rules.author.sweep import corners, parts_of_day, sweep
+from apis_rules.decide.intent import Asker, compile_scenario
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from apis_rules.author.states import States
+    from apis_rules.decide.choosing import Candidate
+    from apis_rules.decide.intent import CompiledScenario
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_inputs(parser)
+    parser.add_argument("--states", metavar="FILE", help="CSV or JSON lines with remaining_wh or rsoc, time, unit_id")
+    parser.add_argument("--at", metavar="TIME", help="time of day of states without one; of the sweep")
+    parser.add_argument("--request", metavar="JSON", help="a request of another unit: what would be accepted of it")
+    parser.add_argument("--unit", metavar="ID", help="the unit that decides")
+    parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
+    parser.add_argument("--engine", choices=ENGINES, default="vector", help="who evaluates the rules")
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--plot", metavar="FILE", help="draw the scenario to a .png or .svg")
+    parser.epilog = (
+        "examples:\n"
+        "  apis-rules dry-run --scenario scenario.json --plot scenario.png\n"
+        "  apis-rules dry-run --scenario scenario.json --states day.csv --format csv > decisions.csv"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decide about the states of a file, or sweep the whole battery."""
+    inputs = load_inputs(args)
+    asker, asked = _asker(args)
+    at_s = time_argument("--at", args.at) if args.at else None
+    scenario = compile_scenario(inputs.scenario, partners=asker is not None)
+    answer = answerer(args.engine, scenario, asker, asked.direction.opposite if asked else None)
+    rows = Rows(scenario.rules, inputs.limits, asked.amount_wh if asked else None)
+    if args.plot:
+        from apis_rules.author.picture import draw_scenario
+
+        title = Path(args.scenario).name if args.scenario else "bundled scenario"
+        draw_scenario(scenario, inputs.most_wh, title, Path(args.plot))
+    if args.states:
+        _decide_states(args, inputs, answer, rows, at_s)
+    else:
+        _sweep(args, inputs, scenario, answer, rows, at_s)
+    return finish(inputs, strict=args.strict)
+
+
+def _asker(args: argparse.Namespace) -> tuple[Asker | None, Candidate | None]:
+    """Return who asks, and the request where there is a certain one."""
+    if args.request is None:
+        return (Asker(args.asked_by) if args.asked_by else None), None
+    request = candidate_argument("--request", object_argument("--request", args.request), unit_id=args.asked_by)
+    if request.pair_unit_id is not None and args.unit is None:
+        refuse("--request", "it names a partner, so --unit has to say who decides", "--unit E001")
+    for_other = request.pair_unit_id is not None and request.pair_unit_id != args.unit
+    return Asker(request.unit_id, for_other), request
+
+
+def _decide_states(args: argparse.Namespace, inputs: Inputs, answer: Answerer, rows: Rows, at_s: int | None) -> None:
+    with open_states(args.states) as (stream, size):
+        read = read_states(stream, args.states, nominal_wh=inputs.nominal_wh, at_s=at_s or 0)
+        blocks = (Block(states, answer(states)) for states in _told(read, inputs, at_s, size, args.format))
+        if args.format == "table":
+            print(state_table(blocks, rows, inputs.nominal_wh))
+        else:
+            write_blocks(blocks, rows, args.format, sys.stdout.buffer)
+
+
+def _told(read: Iterator[States], inputs: Inputs, at_s: int | None, size: int, form: str) -> Iterator[States]:
+    """Pass blocks on; say beside them what was assumed, and how far it has come where that takes a while."""
+    first = next(read)
+    if first.in_percent and inputs.nominal_assumed:
+        tell(f"states in percent: taken of the bundled {inputs.nominal_wh:g} Wh; --hw-config names another")
+    if not first.timed and at_s is None and len(inputs.scenario.sections) > 1:
+        tell("states without a time: taken at 00:00:00; --at TIME names another time of day")
+    if size <= first.bytes_read or not sys.stderr.isatty() or (form != "table" and sys.stdout.isatty()):
+        yield first
+        yield from read
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("states", total=size, completed=first.bytes_read)
+        yield first
+        for states in read:
+            progress.update(task, completed=states.bytes_read)
+            yield states
+
+
+def _sweep(
+    args: argparse.Namespace,
+    inputs: Inputs,
+    scenario: CompiledScenario,
+    answer: Answerer,
+    rows: Rows,
+    at_s: int | None,
+) -> None:
+    if inputs.nominal_assumed:
+        tell(f"a battery of the bundled {inputs.nominal_wh:g} Wh; --hw-config FILE names another")
+    parts = parts_of_day(scenario, inputs.most_wh, at_s)
+    if args.format == "table":
+        print(sweep_table(parts, answer(corners(parts, at_s)), scenario.rules, inputs.nominal_wh))
+    else:
+        states = sweep(parts, inputs.nominal_wh, at_s)
+        write_blocks([Block(states, answer(states))], rows, args.format, sys.stdout.buffer)
