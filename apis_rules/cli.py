@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from apis_rules import __version__
-from apis_rules.errors import InputError, Unsupported
+from apis_rules.errors import ApisRulesError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ class Verb:
 
 VERBS: Final[dict[str, Verb]] = {
     "check": Verb("apis_rules.author.verbs.check", "check files: form, meaning, analysis"),
+    "choose": Verb("apis_rules.author.verbs.choose", "which accept a unit takes, and why not the others"),
     "dry-run": Verb("apis_rules.author.verbs.dry_run", "what a unit in given battery states would request and accept"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
 }
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for diagnostic in error.diagnostics:
             print(diagnostic, file=sys.stderr)
         return 2
-    except Unsupported as error:
+    except ApisRulesError as error:
         print(f"apis-rules {args.verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ compared and everything after them is shared.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,16 +15,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from apis_rules.author.states import UNKNOWN
-from apis_rules.decide.codegen import compile_conditions
-from apis_rules.decide.intent import facts_of
+from apis_rules.decide.engine import EngineFailure
+from apis_rules.decide.intent import scenario_facts
+from apis_rules.decide.ruleset import Evaluator, LiveRuleset, compile_ruleset
 from apis_rules.decide.scenario import FACTS, Question
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from apis_rules.author.states import States
-    from apis_rules.decide.codegen import Program
     from apis_rules.decide.intent import Asker, CompiledScenario
+    from apis_rules.decide.ruleset import Ruleset
     from apis_rules.ports.types.negotiation import Direction
 
 NONE: Final = -1
@@ -36,17 +40,83 @@ class Answers:
     rules: dict[Question, NDArray[np.int16]]
 
 
-def answer_each(scenario: CompiledScenario, asker: Asker | None, states: States) -> Answers:
-    """Ask the scenario's own matcher, state by state."""
+Answerer: TypeAlias = Callable[["States"], Answers]
+"""Answers a block of states."""
+Match: TypeAlias = Callable[["Mapping[str, object]"], "Sequence[str]"]
+"""Returns the ids of the rules that hold for facts."""
+
+
+@contextlib.contextmanager
+def open_answerer(
+    evaluator: Evaluator, scenario: CompiledScenario, asker: Asker | None, only: Direction | None = None
+) -> Iterator[Answerer]:
+    """Give a function that answers blocks of states.
+
+    Args:
+        evaluator: who evaluates the rules.
+        scenario: compiled with partners where there is an *asker*, without where there is none.
+        asker: who asks.
+        only: the one direction in which accepts are asked for; None for both.
+
+    Raises:
+        Unsupported: durable-rules cannot be used on this machine.
+        EngineFailure: durable-rules does not agree with the generated evaluator.
+    """
+    with contextlib.ExitStack() as stack:
+        ask: Answerer
+        if evaluator is Evaluator.VECTOR:
+            ask = Vector(scenario, asker)
+        else:
+            match = stack.enter_context(open_match(scenario.ruleset, evaluator))
+            ask = functools.partial(_answer_each, scenario, match, asker)
+        yield ask if only is None else functools.partial(_answer_only, ask, Question.accept(only.opposite))
+
+
+@contextlib.contextmanager
+def open_match(ruleset: Ruleset, evaluator: Evaluator) -> Iterator[Match]:
+    """Give a function that matches one set of facts, by durable-rules where that is the *evaluator*.
+
+    Raises:
+        Unsupported: durable-rules cannot be used on this machine.
+        EngineFailure: durable-rules does not agree with the generated evaluator.
+    """
+    if evaluator is not Evaluator.DURABLE:
+        yield ruleset.match
+        return
+    wrong = ruleset.trial()
+    if wrong is not None:
+        raise EngineFailure(wrong)
+    with LiveRuleset(ruleset, dict.fromkeys(ruleset.names, False)) as live:
+
+        def match(facts: Mapping[str, object]) -> Sequence[str]:
+            matched = live.match(facts)
+            if matched.alarm:
+                raise EngineFailure(matched.alarm)
+            return matched.hits
+
+        yield match
+
+
+def _answer_each(
+    scenario: CompiledScenario,
+    match: Match,
+    asker: Asker | None,
+    states: States,
+) -> Answers:
     found = {question: np.full(len(states), NONE, dtype=np.int16) for question in Question}
-    questions = [rule.question for rule in scenario.rules]
-    match = scenario.match
+    places = {rule.rule_id: (index, found[rule.question]) for index, rule in enumerate(scenario.rules)}
     times, energies = states.time_s.tolist(), states.remaining_wh.tolist()
     for row, (time_s, remaining_wh) in enumerate(zip(times, energies, strict=True)):
         if remaining_wh != UNKNOWN:
-            for index in match(facts_of(time_s, remaining_wh, asker)):
-                found[questions[index]][row] = index
+            for hit in match(scenario_facts(time_s, remaining_wh, asker)):
+                index, answers = places[hit]
+                answers[row] = index
     return Answers(found)
+
+
+def _answer_only(ask: Answerer, skipped: Question, states: States) -> Answers:
+    answers = ask(states)
+    return Answers(answers.rules | {skipped: np.full(len(states), NONE, dtype=np.int16)})
 
 
 class Vector:
@@ -54,11 +124,11 @@ class Vector:
 
     def __init__(self, scenario: CompiledScenario, asker: Asker | None) -> None:
         self._asker = asker
-        self._programs: dict[Question, tuple[Program, NDArray[np.int16]]] = {}
+        self._rulesets: dict[Question, tuple[Ruleset, NDArray[np.int16]]] = {}
         for question in Question:
-            indexes = [i for i, rule in enumerate(scenario.rules) if rule.question is question]
-            program = compile_conditions([scenario.rules[i].when for i in indexes], FACTS)
-            self._programs[question] = program, np.array([*indexes, NONE], dtype=np.int16)
+            rules = [(i, rule) for i, rule in enumerate(scenario.rules) if rule.question is question]
+            ruleset = compile_ruleset(question, [(rule.rule_id, rule.when) for _, rule in rules], FACTS)
+            self._rulesets[question] = ruleset, np.array([*(i for i, _ in rules), NONE], dtype=np.int16)
 
     def __call__(self, states: States) -> Answers:
         """Return the answers to a block of states."""
@@ -71,38 +141,7 @@ class Vector:
             columns["asked_by"] = np.full(len(states), self._asker.unit_id)
             columns["asks_for_other"] = np.full(len(states), self._asker.for_other)
         found = {}
-        for question, (program, indexes) in self._programs.items():
-            if program.lowered.conditions and len(states):
-                hits = program.first(program.columns(columns, len(states)))
-                found[question] = np.where(known, indexes[hits], np.int16(NONE))
-            else:
-                found[question] = np.full(len(states), NONE, dtype=np.int16)
+        for question, (ruleset, indexes) in self._rulesets.items():
+            hits = ruleset.first(columns, len(states))
+            found[question] = np.where(known, indexes[hits], np.int16(NONE))
         return Answers(found)
-
-
-ENGINES: Final = ("vector", "pure")
-
-Answerer: TypeAlias = Callable[["States"], Answers]
-"""Answers a block of states."""
-
-
-def answerer(engine: str, scenario: CompiledScenario, asker: Asker | None, only: Direction | None = None) -> Answerer:
-    """Return a function that answers blocks of states.
-
-    Args:
-        engine: one of ``ENGINES``.
-        scenario: compiled with partners where there is an *asker*, without where there is none.
-        asker: who asks.
-        only: the one direction in which accepts are asked for; None for both.
-    """
-    ask = Vector(scenario, asker) if engine == "vector" else functools.partial(answer_each, scenario, asker)
-    if only is None:
-        return ask
-    other = Question.accept(only.opposite)
-
-    def answer(states: States) -> Answers:
-        answers = ask(states)
-        answers.rules[other] = np.full(len(states), NONE, dtype=np.int16)
-        return answers
-
-    return answer

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from apis_rules.decide.choosing import Candidate
 from apis_rules.documents.diagnostics import Location
-from apis_rules.documents.source import refusal
+from apis_rules.documents.source import read_text, refusal
 from apis_rules.ports.types.model import WireModel
 from apis_rules.ports.types.negotiation import Direction
 
@@ -65,14 +66,20 @@ def energy_argument(argument: str, text: str) -> int:
 
 
 def object_argument(argument: str, text: str) -> dict[str, Any]:
-    """Read a JSON object given as *argument*."""
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        refuse(argument, f"this is not JSON: {error}", 'quote it for the shell: \'{"type": "charge"}\'')
+    """Read a JSON object given as *argument*: itself, or the name of a file that holds it."""
+    written = text if text.lstrip().startswith("{") else read_text(Path(text))
+    value = read_json(argument, written)
     if not isinstance(value, dict):
         refuse(argument, "a JSON object is needed, in braces")
     return value
+
+
+def read_json(argument: str, text: str) -> Any:
+    """Read JSON that came by way of *argument*."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        refuse(argument, f"this is not JSON: {error}", 'a shell wants it quoted: \'{"type": "charge"}\'')
 
 
 def candidate_argument(argument: str, value: Mapping[str, Any], unit_id: str | None = None) -> Candidate:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from apis_rules.decide.regions import Region
     from apis_rules.decide.scenario import ScenarioRule
 
-FORMATS: Final = ("table", "json", "jsonl", "csv")
 TABLE_ROWS: Final = 200
 """A table is for people: what goes beyond is counted, not shown."""
 

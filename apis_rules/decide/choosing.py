@@ -12,11 +12,12 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.decide.ruleset import Ruleset, compile_ruleset
 from apis_rules.decide.tree import All, Comparison, Condition, Constant, FactKind, Name, Operator
 from apis_rules.ports.types.negotiation import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Strategy(enum.StrEnum):
@@ -42,6 +43,8 @@ class Candidate:
     pair_unit_id: str | None = None
 
 
+ELIGIBLE: Final = "eligible"
+
 FACTS: Final[Mapping[str, FactKind]] = {
     "amount_wh": FactKind.NUMBER,
     "point_per_wh": FactKind.NUMBER,
@@ -51,8 +54,8 @@ FACTS: Final[Mapping[str, FactKind]] = {
 }
 
 
-def eligible(strategy: Strategy, own: Direction) -> Condition:
-    """Return the condition under which a requester of direction *own* may take an accept, over ``FACTS``."""
+def compile_choice(strategy: Strategy, own: Direction) -> Ruleset:
+    """Return the ruleset with the one rule ``ELIGIBLE`` for a requester of direction *own*, over ``FACTS``."""
     parts = [_holds("opposite_direction"), _holds("wanted_partner")]
     if strategy is Strategy.AMOUNT:
         parts.append(Comparison(Name("amount_wh"), Operator.GT, Constant(0)))
@@ -60,10 +63,10 @@ def eligible(strategy: Strategy, own: Direction) -> Condition:
         no_worse = Operator.LE if own is Direction.CHARGE else Operator.GE
         parts.append(Comparison(Name("amount_wh"), Operator.GE, Constant(0)))
         parts.append(Comparison(Name("point_per_wh"), no_worse, Name("own_point_per_wh")))
-    return All(tuple(parts))
+    return compile_ruleset("choose", [(ELIGIBLE, All(tuple(parts)))], FACTS)
 
 
-def choice_facts(request: Candidate, accept: Candidate) -> dict[str, float | str | bool | None]:
+def choice_facts(request: Candidate, accept: Candidate) -> dict[str, float | bool | None]:
     """Return the facts of one accept; a value that is not there is None."""
     return {
         "amount_wh": accept.amount_wh,
@@ -74,30 +77,31 @@ def choice_facts(request: Candidate, accept: Candidate) -> dict[str, float | str
     }
 
 
-def choose_accept(
-    strategy: Strategy,
-    request: Candidate,
-    accepts: Sequence[Candidate],
-    holds: Callable[[Mapping[str, float | str | bool | None]], bool],
-) -> int | None:
-    """Return the index of the accept to take, or None.
+def order_accepts(strategy: Strategy, accepts: Sequence[Candidate], eligible: Sequence[bool]) -> list[int]:
+    """Return the indexes of the eligible accepts, best first.
 
     Args:
         strategy: of the section in effect.
-        request: the own one.
-        accepts: in the order in which they arrived.
-        holds: evaluates ``eligible(strategy, request.direction)`` over ``choice_facts``.
+        accepts: in the order in which they arrived; all of one direction.
+        eligible: for each whether ``ELIGIBLE`` holds.
     """
 
-    def rank(index: int) -> tuple[float, int, int]:
+    def rank(index: int) -> tuple[float, int]:
         accept = accepts[index]
         price = 0.0
         if strategy is Strategy.POINT_AND_AMOUNT and accept.point_per_wh is not None:
-            price = accept.point_per_wh if request.direction is Direction.CHARGE else -accept.point_per_wh
-        return price, -(accept.amount_wh or 0), index
+            # Who discharges sells: a buyer wants the lowest price, a seller the highest.
+            price = accept.point_per_wh if accept.direction is Direction.DISCHARGE else -accept.point_per_wh
+        return price, -(accept.amount_wh or 0)
 
-    may_be_taken = [i for i, accept in enumerate(accepts) if holds(choice_facts(request, accept))]
-    return min(may_be_taken, key=rank, default=None)
+    return sorted((i for i, may in enumerate(eligible) if may), key=rank)
+
+
+def choose_accept(strategy: Strategy, request: Candidate, accepts: Sequence[Candidate]) -> int | None:
+    """Return the index of the accept to take, or None, by the scalar evaluator."""
+    ruleset = compile_choice(strategy, request.direction)
+    eligible = [bool(ruleset.match(choice_facts(request, accept))) for accept in accepts]
+    return next(iter(order_accepts(strategy, accepts, eligible)), None)
 
 
 def _holds(flag: str) -> Condition:

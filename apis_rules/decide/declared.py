@@ -14,19 +14,20 @@ from apis_rules.ports.types.negotiation import Direction
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from apis_rules.documents import scenario as file
     from apis_rules.documents.diagnostics import Location
     from apis_rules.documents.document import Document
     from apis_rules.documents.policy import Policy
+    from apis_rules.documents.scenario import Offers as FileOffers
+    from apis_rules.documents.scenario import Scenario as FileScenario
 
 
-def declared_scenario(model: file.Scenario, document: Document | None = None) -> Scenario:
+def declared_scenario(model: FileScenario, document: Document | None = None) -> Scenario:
     """Return the scenario of a file; *document* tells the places."""
 
     def place(*path: str) -> Location:
         return NOWHERE if document is None else document.key_location(path)
 
-    def offers(kind: str, window: str, declared: Mapping[str, file.Offers]) -> dict[str, dict[Direction, Offer]]:
+    def offers(kind: str, window: str, declared: Mapping[str, FileOffers]) -> dict[str, dict[Direction, Offer]]:
         return {
             status: {
                 direction: Offer(

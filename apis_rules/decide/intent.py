@@ -6,14 +6,15 @@ Nothing here looks at modes, errors or free capacity: these are the gates in ``r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from apis_rules.decide.codegen import Program, compile_conditions
+from apis_rules.decide.ruleset import Ruleset, compile_ruleset
 from apis_rules.decide.scenario import FACTS, Offer, Question, Scenario, ScenarioRule, compile_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from apis_rules.ports.types.negotiation import Direction
 
@@ -49,7 +50,7 @@ class Intent:
     missing: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks, for the conditions on partners of an accept.
 
@@ -64,34 +65,53 @@ class Asker:
 
 @dataclass(frozen=True)
 class CompiledScenario:
-    """A scenario ready to be asked. Make one with ``compile_scenario``."""
+    """A scenario ready to be asked. Make one with ``compile_scenario``.
+
+    Attributes:
+        rules: every rule; their ids are the names in *ruleset*, in the same order.
+        ruleset: for any of the evaluators. All rules permit, so *safe* of a ``LiveRuleset`` is false for each.
+        partners: whether accepts look at who asks.
+    """
 
     scenario: Scenario
     rules: tuple[ScenarioRule, ...]
+    ruleset: Ruleset
     partners: bool
-    match: Callable[[Mapping[str, object]], Sequence[int]] = field(compare=False)
+
+    @cached_property
+    def rule(self) -> Mapping[str, ScenarioRule]:
+        """The rules by their ids."""
+        return {rule.rule_id: rule for rule in self.rules}
 
     def decide_intent(self, time_s: int, remaining_wh: int | None, asker: Asker | None = None) -> Intent:
-        """Return what a unit would request, and accept from *asker*.
+        """Return what a unit would request, and accept from *asker*, by the scalar evaluator.
 
         Args:
             time_s: whole seconds since midnight by the unit's clock.
             remaining_wh: whole Wh in its battery, None where unknown.
             asker: needed for accepts where the scenario was compiled with partners; without it there are none.
         """
+        hits = () if remaining_wh is None else self.ruleset.match(scenario_facts(time_s, remaining_wh, asker))
+        return self.intent(hits, time_s, remaining_wh)
+
+    def intent(self, hits: Iterable[str], time_s: int, remaining_wh: int | None) -> Intent:
+        """Return what the rules with the ids *hits*, found by any evaluator for ``scenario_facts``, say together."""
         if remaining_wh is None:
             return Intent(None, None, {}, missing="remaining_wh")
-        hits = [self.rules[i] for i in self.match(facts_of(time_s, remaining_wh, asker))]
-        status = next((rule.status for rule in hits if rule.question is Question.STATUS), None)
-        made = {rule.question: _proposal(rule, rule.offer, remaining_wh) for rule in hits if rule.offer is not None}
-        request = made.pop(Question.REQUEST, None)
-        missing = None
+        held = {self.rule[hit].question: self.rule[hit] for hit in hits}
+        status = held.pop(Question.STATUS, None)
         if status is None:
-            missing = "band" if self.scenario.section_at(time_s) else "section"
-        return Intent(status, request, {p.offer.direction: p for p in made.values()}, missing)
+            return Intent(None, None, {}, missing="band" if self.scenario.section_at(time_s) else "section")
+        made = {
+            question: Proposal(rule.offer, rule.offer.amount_wh(remaining_wh), rule.name)
+            for question, rule in held.items()
+            if rule.offer is not None
+        }
+        request = made.pop(Question.REQUEST, None)
+        return Intent(status.status, request, {p.offer.direction: p for p in made.values()})
 
 
-def facts_of(time_s: float, remaining_wh: float, asker: Asker | None = None) -> dict[str, object]:
+def scenario_facts(time_s: float, remaining_wh: float, asker: Asker | None = None) -> dict[str, object]:
     """Return the facts of the rules of a scenario."""
     facts: dict[str, object] = {"time_s": float(time_s), "remaining_wh": float(remaining_wh)}
     if asker is not None:
@@ -99,28 +119,8 @@ def facts_of(time_s: float, remaining_wh: float, asker: Asker | None = None) -> 
     return facts
 
 
-def compile_scenario(
-    scenario: Scenario,
-    *,
-    partners: bool = True,
-    engine: Callable[[Program], Callable[[Mapping[str, object]], Sequence[int]]] | None = None,
-) -> CompiledScenario:
-    """Make a scenario runnable.
-
-    Args:
-        scenario: as read.
-        partners: whether accepts look at who asks.
-        engine: makes the matcher from the conditions; without it the generated evaluator is used.
-    """
+def compile_scenario(scenario: Scenario, *, partners: bool = True) -> CompiledScenario:
+    """Make a scenario runnable; *partners* says whether accepts look at who asks."""
     rules = compile_rules(scenario, partners=partners)
-    program = compile_conditions([rule.when for rule in rules], FACTS)
-    return CompiledScenario(scenario, rules, partners, (engine or _pure)(program))
-
-
-def _pure(program: Program) -> Callable[[Mapping[str, object]], Sequence[int]]:
-    read, match = program.read, program.match
-    return lambda facts: match(read(facts.get))
-
-
-def _proposal(rule: ScenarioRule, offer: Offer, remaining_wh: int) -> Proposal:
-    return Proposal(offer, offer.amount_wh(remaining_wh), rule.name)
+    ruleset = compile_ruleset("scenario", [(rule.rule_id, rule.when) for rule in rules], FACTS)
+    return CompiledScenario(scenario, rules, ruleset, partners)

@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apis_rules.author.answers import ENGINES, Answerer, answerer
+from apis_rules.author.answers import Answerer, open_answerer
 from apis_rules.author.arguments import candidate_argument, object_argument, refuse, time_argument
-from apis_rules.author.dry_run import FORMATS, Block, state_table, sweep_table, write_blocks
+from apis_rules.author.dry_run import Block, state_table, sweep_table, write_blocks
+from apis_rules.author.formats import FORMATS
 from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, tell
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.sweep import corners, parts_of_day, sweep
 from apis_rules.decide.intent import Asker, compile_scenario
+from apis_rules.decide.ruleset import Evaluator
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request", metavar="JSON", help="a request of another unit: what would be accepted of it")
     parser.add_argument("--unit", metavar="ID", help="the unit that decides")
     parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
-    parser.add_argument("--engine", choices=ENGINES, default="vector", help="who evaluates the rules")
+    parser.add_argument("--engine", choices=[*map(str, Evaluator)], default="vector", help="who evaluates the rules")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--plot", metavar="FILE", help="draw the scenario to a .png or .svg")
     parser.epilog = (
@@ -48,17 +50,18 @@ def run(args: argparse.Namespace) -> int:
     asker, asked = _asker(args)
     at_s = time_argument("--at", args.at) if args.at else None
     scenario = compile_scenario(inputs.scenario, partners=asker is not None)
-    answer = answerer(args.engine, scenario, asker, asked.direction.opposite if asked else None)
     rows = Rows(scenario.rules, inputs.limits, asked.amount_wh if asked else None)
     if args.plot:
         from apis_rules.author.picture import draw_scenario
 
         title = Path(args.scenario).name if args.scenario else "bundled scenario"
         draw_scenario(scenario, inputs.most_wh, title, Path(args.plot))
-    if args.states:
-        _decide_states(args, inputs, answer, rows, at_s)
-    else:
-        _sweep(args, inputs, scenario, answer, rows, at_s)
+    only = asked.direction.opposite if asked else None
+    with open_answerer(Evaluator(args.engine), scenario, asker, only) as answer:
+        if args.states:
+            _decide_states(args, inputs, answer, rows, at_s)
+        else:
+            _sweep(args, inputs, scenario, answer, rows, at_s)
     return finish(inputs, strict=args.strict)
 
 
