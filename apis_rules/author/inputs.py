@@ -14,6 +14,7 @@ from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from apis_rules.decide.amounts import DealLimits
     from apis_rules.decide.scenario import Scenario
@@ -47,9 +48,14 @@ class Inputs:
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that ``load_inputs`` reads."""
-    parser.add_argument("--scenario", metavar="FILE", help="scenario of the unit (default: the bundled one)")
-    parser.add_argument("--policy", metavar="FILE", help="policy of the community; adds the gates and sizes of deals")
+    add_scenario_and_policy(parser)
     parser.add_argument("--hw-config", metavar="FILE", help="hardware of the unit: what 100 %% of its battery are")
+
+
+def add_scenario_and_policy(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments without those of the hardware."""
+    parser.add_argument("--scenario", metavar="FILE", help="scenario of the unit (default: the bundled one)")
+    parser.add_argument("--policy", metavar="FILE", help="policy of the community: gates and sizes of deals")
     parser.add_argument("--strict", action="store_true", help="exit 1 when there are warnings")
 
 
@@ -73,11 +79,11 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
     )
 
 
-def finish(inputs: Inputs, *, strict: bool) -> int:
-    """Show the warnings beside the result and return the exit code."""
-    for warning in inputs.warnings:
+def finish(warnings: Sequence[Diagnostic], *, strict: bool) -> int:
+    """Show warnings beside the result and return the exit code."""
+    for warning in warnings:
         tell(str(warning))
-    return 1 if strict and inputs.warnings else 0
+    return 1 if strict and warnings else 0
 
 
 def tell(text: str) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from apis_rules.author.answers import Answerer, open_answerer
 from apis_rules.author.arguments import candidate_argument, object_argument, refuse, time_argument
-from apis_rules.author.dry_run import Block, state_table, sweep_table, write_blocks
-from apis_rules.author.formats import FORMATS
 from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, tell
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.sweep import corners, parts_of_day, sweep
+from apis_rules.author.verbs.decisions import Block, print_states, print_sweep, write_blocks
+from apis_rules.author.verbs.output import add_format
 from apis_rules.decide.intent import Asker, compile_scenario
 from apis_rules.decide.ruleset import Evaluator
 
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unit", metavar="ID", help="the unit that decides")
     parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
     parser.add_argument("--engine", choices=[*map(str, Evaluator)], default="vector", help="who evaluates the rules")
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    add_format(parser)
     parser.add_argument("--plot", metavar="FILE", help="draw the scenario to a .png or .svg")
     parser.epilog = (
         "examples:\n"
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             _decide_states(args, inputs, answer, rows, at_s)
         else:
             _sweep(args, inputs, scenario, answer, rows, at_s)
-    return finish(inputs, strict=args.strict)
+    return finish(inputs.warnings, strict=args.strict)
 
 
 def _asker(args: argparse.Namespace) -> tuple[Asker | None, Candidate | None]:
@@ -81,7 +81,7 @@ def _decide_states(args: argparse.Namespace, inputs: Inputs, answer: Answerer, r
         read = read_states(stream, args.states, nominal_wh=inputs.nominal_wh, at_s=at_s or 0)
         blocks = (Block(states, answer(states)) for states in _told(read, inputs, at_s, size, args.format))
         if args.format == "table":
-            print(state_table(blocks, rows, inputs.nominal_wh))
+            print_states(blocks, rows, inputs.nominal_wh)
         else:
             write_blocks(blocks, rows, args.format, sys.stdout.buffer)
 
@@ -120,7 +120,7 @@ def _sweep(
         tell(f"a battery of the bundled {inputs.nominal_wh:g} Wh; --hw-config FILE names another")
     parts = parts_of_day(scenario, inputs.most_wh, at_s)
     if args.format == "table":
-        print(sweep_table(parts, answer(corners(parts, at_s)), scenario.rules, inputs.nominal_wh))
+        print_sweep(parts, answer(corners(parts, at_s)), scenario.rules, inputs.nominal_wh)
     else:
         states = sweep(parts, inputs.nominal_wh, at_s)
         write_blocks([Block(states, answer(states))], rows, args.format, sys.stdout.buffer)

@@ -1,4 +1,4 @@
-"""A dry run: states in, decisions out, with one of three engines and in one of four formats."""
+"""How ``dry-run`` prints decisions: tables for people, and the three formats for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from apis_rules.author.answers import NONE, Answers
 from apis_rules.author.arguments import clock
 from apis_rules.author.rows import PROPOSALS, Rows, plain
-from apis_rules.author.table import format_table
+from apis_rules.author.verbs.output import print_rows
 from apis_rules.decide.scenario import Question
 from apis_rules.ports.types.negotiation import Direction
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 TABLE_ROWS: Final = 200
 """A table is for people: what goes beyond is counted, not shown."""
+
+_PROPOSAL_COLUMNS: Final = ("request", "accept by charging", "accept by discharging")
+_STATE_COLUMNS: Final = ("unit", "time", "Wh", "%", "status", *_PROPOSAL_COLUMNS)
+_SWEEP_COLUMNS: Final = ("time of day", "Wh", "%", "status", *_PROPOSAL_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +72,41 @@ def describe(proposal: dict[str, Any] | None) -> str:
     return text
 
 
-def state_table(blocks: Iterable[Block], rows: Rows, nominal_wh: float) -> str:
-    """Return the first states as a table, and how often each rule held in all of them."""
-    shown: list[list[object]] = []
-    rules: Counter[str] = Counter()
+def print_states(blocks: Iterable[Block], rows: Rows, nominal_wh: float) -> None:
+    """Print the first states as a table, and how often each rule held in all of them."""
+    shown: list[dict[str, Any]] = []
+    held: Counter[str] = Counter()
     total = 0
     for block in blocks:
         total += len(block.states)
-        rules += rows.count(block.answers)
+        held += rows.count(block.answers)
         documents = itertools.islice(rows.documents(block.states, block.answers), TABLE_ROWS - len(shown))
         shown += [_table_row(document, nominal_wh) for document in documents]
-    named = any(row[0] is not None for row in shown)
-    header = ["unit", "time", "Wh", "%", "status", "request", "accept by charging", "accept by discharging"]
-    first = 0 if named else 1
-    text = format_table(header[first:], [row[first:] for row in shown], right=(2 - first, 3 - first))
+    columns = list(
+        _table_row(dict.fromkeys(("time", "remaining_wh", "status", "request")) | {"accept": {}}, nominal_wh)
+    )
+    print_rows(shown, columns if any(row["unit"] for row in shown) else columns[1:], "table")
     if total > len(shown):
-        text += f"\n... and {total - len(shown)} states more; --format csv or jsonl writes all"
-    counted = "\n".join(f"{count:>{len(str(total))}}  {rule}" for rule, count in rules.most_common())
-    return f"{text}\n\nrules that held, of {total} states:\n{counted or 'none'}"
+        print(f"... and {total - len(shown)} states more; --format csv or jsonl writes all of them\n")
+    print_rows([{"states": times, "rule": rule} for rule, times in held.most_common()], ["states", "rule"], "table")
+    print(f"{total} states")
 
 
-def _table_row(document: dict[str, Any], nominal_wh: float) -> list[object]:
-    remaining = document["remaining_wh"]
-    percent = None if remaining is None else f"{100 * remaining / nominal_wh:.1f}"
-    accept = document["accept"]
-    return [
+def _table_row(document: dict[str, Any], nominal_wh: float) -> dict[str, Any]:
+    remaining, accept = document["remaining_wh"], document["accept"]
+    cells = [
         document.get("unit_id"),
         document["time"],
         remaining,
-        percent,
+        None if remaining is None else f"{100 * remaining / nominal_wh:.1f}",
         document["status"],
-        describe(document["request"]),
-        describe(accept["charge"]),
-        describe(accept["discharge"]),
+        *(describe(proposal) for proposal in (document["request"], accept["charge"], accept["discharge"])),
     ]
+    return dict(zip(_STATE_COLUMNS, cells, strict=True))
 
 
-def sweep_table(parts: Sequence[Region], corners: Answers, rules: Sequence[ScenarioRule], nominal_wh: float) -> str:
-    """Return one line per region: a span of energy in a part of the day, with what holds throughout.
+def print_sweep(parts: Sequence[Region], corners: Answers, rules: Sequence[ScenarioRule], nominal_wh: float) -> None:
+    """Print one line per region: a span of energy in a part of the day, with what holds throughout.
 
     Args:
         parts: the regions.
@@ -113,22 +114,20 @@ def sweep_table(parts: Sequence[Region], corners: Answers, rules: Sequence[Scena
         rules: of the scenario.
         nominal_wh: what 100 % are.
     """
-    table: list[list[object]] = []
+    table: list[dict[str, Any]] = []
     for row, region in enumerate(parts):
         held = {q: None if i[row] == NONE else rules[i[row]] for q, i in corners.rules.items()}
         status = held[Question.STATUS]
         low, high = region.energies.start, min(region.energies.end, int(nominal_wh))
-        table.append(
-            [
-                ", ".join(f"{clock(span.start)}-{clock(span.end)}" for span in region.seconds),
-                f"{low:.0f}-{high:.0f}",
-                f"{100 * low / nominal_wh:.1f}-{100 * high / nominal_wh:.1f}",
-                "none" if status is None else status.status,
-                *(_describe_offer(held[question]) for question in PROPOSALS.values()),
-            ]
-        )
-    header = ["time of day", "Wh", "%", "status", "request", "accept by charging", "accept by discharging"]
-    return format_table(header, table, right=(1, 2))
+        cells = [
+            ", ".join(f"{clock(span.start)}-{clock(span.end)}" for span in region.seconds),
+            f"{low:.0f}-{high:.0f}",
+            f"{100 * low / nominal_wh:.1f}-{100 * high / nominal_wh:.1f}",
+            "none" if status is None else status.status,
+            *(_describe_offer(held[question]) for question in PROPOSALS.values()),
+        ]
+        table.append(dict(zip(_SWEEP_COLUMNS, cells, strict=True)))
+    print_rows(table, _SWEEP_COLUMNS, "table")
 
 
 def _describe_offer(rule: ScenarioRule | None) -> str:
