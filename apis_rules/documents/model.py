@@ -35,12 +35,13 @@ def _seconds(milliseconds: float) -> float:
 
 
 Number: TypeAlias = Annotated[float, Strict()]
-Whole: TypeAlias = Annotated[int, Strict(), BeforeValidator(_whole)]
+Whole: TypeAlias = Annotated[int, Strict(), Field(ge=0), BeforeValidator(_whole)]
+Count: TypeAlias = Annotated[int, Strict(), Field(ge=1), BeforeValidator(_whole)]
+Port: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=65535), BeforeValidator(_whole)]
 Flag: TypeAlias = Annotated[bool, Strict()]
 Text: TypeAlias = Annotated[str, Strict()]
 Name: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 UnitId: TypeAlias = Annotated[str, Strict(), Field(pattern=UNIT_ID_PATTERN)]
-Port: TypeAlias = Annotated[Whole, Field(ge=1, le=65535)]
 Seconds: TypeAlias = Annotated[
     float,
     Strict(),

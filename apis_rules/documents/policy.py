@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from apis_rules.documents.model import (
+    Count,
     FileModel,
     Flag,
     Name,
@@ -24,7 +25,6 @@ from apis_rules.documents.model import (
 Positive: TypeAlias = Annotated[Number, Field(gt=0)]
 NotNegative: TypeAlias = Annotated[Number, Field(ge=0)]
 Percent: TypeAlias = Annotated[Number, Field(ge=0, le=100)]
-Count: TypeAlias = Annotated[Whole, Field(ge=1)]
 Side: TypeAlias = Literal["chargeUnit", "dischargeUnit"]
 Mode: TypeAlias = Literal["autonomous", "heteronomous", "stop", "manual"]
 
@@ -123,9 +123,9 @@ class DealLimits(FileModel):
     """What one deal may be: a current, and an amount in whole units between two limits."""
 
     grid_current_a: Positive
-    amount_min_wh: Annotated[Whole, Field(ge=0)]
-    amount_max_wh: Annotated[Whole, Field(gt=0)]
-    amount_unit_wh: Annotated[Whole, Field(gt=0)]
+    amount_min_wh: Whole
+    amount_max_wh: Count
+    amount_unit_wh: Count
 
 
 class Mediator(FileModel):
@@ -196,7 +196,7 @@ class GridMasterDeal(FileModel):
 
     force_stop_condition: ForceStopCondition
     reference_side: Side = "chargeUnit"
-    reset_limit: Annotated[Whole, Field(ge=0)]
+    reset_limit: Whole
 
 
 class CurrentCompensation(FileModel):

@@ -105,19 +105,18 @@ def read_model(model: type[M], kind: Kind, document: Document, findings: Finding
         findings.error(document.location(), "AR114", f"a {kind} is an object with keys", "begin it with '{'")
         return document, None
     document = put_right(kind, document, findings)
-    if kind is Kind.SCENARIO:
-        document = _only_windows(document, findings)
+    value = _only_windows(document, findings) if kind is Kind.SCENARIO else document.value
     read: M | None = None
     try:
-        read = model.model_validate(document.value)
+        read = model.model_validate(value)
     except ValidationError as error:
         report(model, document, error, findings)
     breaches.CHECKS[kind](document, findings)
     return document, read
 
 
-def _only_windows(document: Document, findings: Findings) -> Document:
-    """Refuse the keys at the top of a scenario that are neither declared nor a window, and go on without them."""
+def _only_windows(document: Document, findings: Findings) -> dict[str, Any]:
+    """Refuse the keys at the top of a scenario that are neither declared nor a window; return it without them."""
     kept: dict[str, Any] = {}
     for key, value in document.value.items():
         if key in known_keys(Scenario):
@@ -132,7 +131,7 @@ def _only_windows(document: Document, findings: Findings) -> Document:
                 _unknown_key(Scenario, document, (key,), findings)
         else:
             kept[key] = value
-    return Document(document.file, kept, document.places)
+    return kept
 
 
 def report(model: type[FileModel], document: Document, error: ValidationError, findings: Findings) -> None:

@@ -15,7 +15,6 @@ _WINDOW = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)-(\d\d):([0-5]\d):([0-5]\d)")
 _BAND = re.compile(r"\s*(\d*)\s*-\s*(\d*)\s*")
 
 Strategy: TypeAlias = Literal["amount", "pointAndAmount"]
-EnergyWh: TypeAlias = Annotated[Whole, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,7 +98,7 @@ class Offer(FileModel):
     """One direction of what is asked for or answered. The amount is the distance of the battery level to the limit."""
 
     pair_unit_id: UnitId | None = None
-    limit_wh: EnergyWh
+    limit_wh: Whole
     point_per_wh: Annotated[Number, Field(ge=0)] | None = None
 
 

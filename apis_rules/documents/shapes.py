@@ -31,12 +31,11 @@ def all_keys(model: type[FileModel], prefix: str = "") -> list[str]:
     found: list[str] = []
     for key, annotation in known_keys(model).items():
         found.append(f"{prefix}{key}")
-        inner, free = _inner_model(annotation)
+        inner, free = inner_model(annotation)
         if inner is not None:
             found += all_keys(inner, f"{prefix}{key}.{'*.' if free else ''}")
-    extra = model.__annotations__.get("__pydantic_extra__")
-    if extra is not None:
-        section = typing.get_args(typing.get_type_hints(model)["__pydantic_extra__"])[1]
+    section = section_model(model)
+    if section is not None:
         found += ["*", *all_keys(section, f"{prefix}*.")]
     return found
 
@@ -49,23 +48,29 @@ def model_at(model: type[FileModel], path: Path) -> type[FileModel] | None:
         step = steps.pop(0)
         keys = known_keys(at)
         if step in keys:
-            at, free = _inner_model(keys[str(step)])
+            at, free = inner_model(keys[str(step)])
             if free and steps:
                 steps.pop(0)
-        elif "__pydantic_extra__" in at.__annotations__:
-            at = typing.get_args(typing.get_type_hints(at)["__pydantic_extra__"])[1]
         else:
-            return None
+            at = section_model(at)
     return at
 
 
-def _inner_model(annotation: Any) -> tuple[type[FileModel] | None, bool]:
+def section_model(model: type[FileModel]) -> type[FileModel] | None:
+    """Return the model of what stands under free names beside the declared keys, or None where nothing may."""
+    if "__pydantic_extra__" not in model.__annotations__:
+        return None
+    section: type[FileModel] = typing.get_args(typing.get_type_hints(model)["__pydantic_extra__"])[1]
+    return section
+
+
+def inner_model(annotation: Any) -> tuple[type[FileModel] | None, bool]:
     """Return the model in *annotation* and whether it stands behind a free name; (None, False) for plain values."""
     if isinstance(annotation, type) and issubclass(annotation, FileModel):
         return annotation, False
     free = typing.get_origin(annotation) is dict
     for argument in typing.get_args(annotation):
-        inner, deeper = _inner_model(argument)
+        inner, deeper = inner_model(argument)
         if inner is not None:
             return inner, free or deeper
     return None, False

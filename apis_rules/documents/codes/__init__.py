@@ -40,7 +40,7 @@ def explain(code: str) -> str:
     wanted = code.upper()
     if wanted in known:
         return known[wanted][1]
-    near = difflib.get_close_matches(wanted, known, n=1)
+    near = difflib.get_close_matches(wanted.replace("O", "0"), known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     where = Location("<argument CODE>")
     raise InputError(

@@ -1,0 +1,107 @@
+"""Rules between the keys of a config.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.documents.breaches.sight import Sight
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from apis_rules.documents.diagnostics import Findings
+    from apis_rules.documents.document import Document
+
+
+_DRIVERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "dcdc_emulator": ("emulator",),
+    "dcdc_v1": ("dcdc_controller", "emu_driver"),
+    "dcdc_v2": ("dcdc_controller",),
+}
+
+
+def check_config(document: Document, findings: Findings) -> None:
+    """Note what does not fit together."""
+    sight = Sight(document, findings)
+    _drivers(sight)
+    _watchdog(sight)
+    _later(sight)
+    for key in ("stateFileFormat", "fileSystemExclusiveLockFileFormat"):
+        text = sight.text(key, "%s")
+        if text.count("%s") != 1 or text.count("%") != 1:
+            sight.error((key,), "AR234", f"{key} must hold %s once: what the file is for stands there")
+    _date_pattern(sight, "dealLogDirFormat")
+    management = sight.mapping(("batteryCapacityManagement",))
+    if "currentBudgetA" in management and not management.get("enabled", False):
+        sight.key_warning(
+            ("batteryCapacityManagement", "currentBudgetA"),
+            "AR208",
+            "the current budget has no effect: batteryCapacityManagement.enabled is not true",
+        )
+
+
+def _drivers(sight: Sight) -> None:
+    system = sight.text("systemType")
+    connection = sight.mapping(("connection",))
+    for driver in _DRIVERS.get(system, ()):
+        if driver not in connection:
+            sight.key_error(
+                ("connection",) if connection else ("systemType",),
+                "AR227",
+                f"systemType {system} needs connection.{driver}, which is missing",
+                f'"connection": {{"{driver}": {{"host": "localhost", "port": {_PORTS[driver]}}}}}',
+            )
+
+
+def _watchdog(sight: Sight) -> None:
+    if not sight.flag("watchdog.enabled", default=False):
+        return
+    for key in ("host", "port", "uri"):
+        if key not in sight.mapping(("watchdog",)):
+            sight.error(
+                ("watchdog", "enabled"),
+                "AR228",
+                f"the watchdog is enabled, but watchdog.{key} is missing",
+                "say what it asks for, or set watchdog.enabled to false",
+            )
+
+
+def _later(sight: Sight) -> None:
+    """What is read and checked, but takes effect with a later capability."""
+    if sight.flag("security.enabled", default=False):
+        for key in ("pemKeyFile", "pemCertFile"):
+            if key not in sight.mapping(("security",)):
+                sight.error(("security", "enabled"), "AR229", f"security is enabled, but security.{key} is missing")
+        sight.warning(
+            ("security", "enabled"),
+            "AR209",
+            "encryption between nodes does not take effect yet",
+            "until it does, such a node uses addresses of its own machine only",
+        )
+    if sight.mapping(("controlCenter",)) and sight.flag("controlCenter.enabled", default=True):
+        sight.key_warning(
+            ("controlCenter",),
+            "AR209",
+            "the Service Center does not take effect yet",
+            "scenario and policy are read from the files; set controlCenter.enabled to false to say so",
+        )
+
+
+_PORTS: Final = {"emulator": 4390, "dcdc_controller": 4380, "emu_driver": 8080}
+
+
+def _date_pattern(sight: Sight, key: str) -> None:
+    """A date pattern in Java's way: letters between quotes are literal, others are parts of the date."""
+    pattern = sight.text(key)
+    if pattern.count("'") % 2:
+        sight.error((key,), "AR234", f"{key} opens a quote that it does not close", "literal text stands in '…'")
+        return
+    letters = {c for part in pattern.split("'")[::2] for c in part if c.isalpha()}
+    unknown = sorted(letters - set("uyMdHmsS"))
+    if unknown:
+        sight.error(
+            (key,),
+            "AR234",
+            f"{key} holds the letter {unknown[0]!r}, which is no part of a date",
+            "literal text stands in '…'; outside, u or y, M, d, H, m and s are parts of the date",
+        )
