@@ -36,7 +36,7 @@ CHECKERS: Final[Mapping[Kind, str]] = {
 }
 """Who checks the other kinds: ``module:function`` of (document, findings)."""
 
-ANALYSES: Final[tuple[str, ...]] = ()
+ANALYSES: Final[tuple[str, ...]] = ("apis_rules.author.analysis:analyse",)
 """What is looked for in scenarios and between them: each ``module:function`` of (sites, findings)."""
 
 ENDINGS: Final = (".json", ".yaml", ".yml")

@@ -108,7 +108,7 @@ class Section:
         from_s, to_s: seconds since midnight, ``from <= t < to``; a window with ``to < from`` goes on past midnight.
         bands: in file order.
         requests, accepts: by status, what was written for each direction.
-        strategy: how this section chooses among accepts; None where it says nothing.
+        strategy: how accepts are chosen while it is in effect.
     """
 
     window: str
@@ -117,7 +117,7 @@ class Section:
     bands: tuple[Band, ...]
     requests: Mapping[str, Mapping[Direction, Offer]]
     accepts: Mapping[str, Mapping[Direction, Offer]]
-    strategy: Strategy | None = None
+    strategy: Strategy = Strategy.AMOUNT
     location: Location = field(default=Location(""), compare=False)
 
     @property
@@ -135,10 +135,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Every section in file order, and the strategy of those that name none."""
+    """Every section, in file order."""
 
     sections: tuple[Section, ...]
-    strategy: Strategy = Strategy.AMOUNT
 
     def in_effect(self) -> Iterator[tuple[Section, Spans]]:
         """Yield each section with the seconds of the day in which it is the first that holds."""
@@ -154,7 +153,7 @@ class Scenario:
     def strategy_at(self, time_s: int) -> Strategy | None:
         """Return how accepts are chosen at a time of day; None where no section is in effect."""
         section = self.section_at(time_s)
-        return None if section is None else section.strategy or self.strategy
+        return None if section is None else section.strategy
 
 
 @dataclass(frozen=True, slots=True)
