@@ -1,0 +1,207 @@
+"""Facts that are no value at a place but counted, summed or looked up: the closed list of them.
+
+A rule file takes one with ``{derived: NAME}``. Each is a function of the document that the rules are asked about, in
+which ``unit``, ``deal``, ``branch`` or ``accept`` is the element at hand where a rule runs ``for_each``. A derived fact
+is missing where what it needs is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
+
+from apis_rules.decide.tree import FactKind
+from apis_rules.ports.types.unit_data import ConverterMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from apis_rules.decide.facts import Value
+
+Facts: TypeAlias = "Mapping[str, Any]"
+"""The document that rules are asked about: plain JSON values under the names of ``ROOTS``."""
+
+STARTED: Final = frozenset({"started"})
+"""States of ``statecharts/deal.yaml`` in which energy flows."""
+SWITCHED: Final = frozenset({"activating", "switching_on", "started", "switching_off"})
+"""States in which a converter may be active for the deal."""
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedFact:
+    """One entry of the catalogue.
+
+    Attributes:
+        needs: the elements (``deal``, ``branch``, ...) that a rule must run for each of.
+        example: a value, for the list of facts.
+    """
+
+    name: str
+    kind: FactKind
+    about: str
+    example: Value
+    compute: Callable[[Facts], Value | None]
+    needs: frozenset[str] = frozenset()
+
+
+def _at(document: Any, *steps: str) -> Any:
+    for step in steps:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(step)
+    return document
+
+
+def _list(document: Any, *steps: str) -> list[Any]:
+    found = _at(document, *steps)
+    return found if isinstance(found, list) else []
+
+
+def _converter_mode(facts: Facts) -> str | None:
+    code = _at(facts, "unit", "dcdc", "status", "status")
+    try:
+        return _MODES.get(int(code, 16), "unknown") if isinstance(code, str) else None
+    except ValueError:
+        return "unknown"
+
+
+_MODES: Final = {int(mode.code, 16): mode.name.lower().replace("_", "-") for mode in ConverterMode}
+
+
+def _unit_id(facts: Facts) -> Any:
+    return _at(facts, "unit", "oesunit", "id")
+
+
+def _deals_of(facts: Facts, unit_id: Any) -> Iterator[Any]:
+    for deal in _list(facts, "deals"):
+        if unit_id is not None and unit_id in (
+            _at(deal, "record", "chargeUnitId"),
+            _at(deal, "record", "dischargeUnitId"),
+        ):
+            yield deal
+
+
+def _own_deals(facts: Facts) -> float:
+    return float(sum(1 for _ in _deals_of(facts, _unit_id(facts))))
+
+
+def _own_switched_deals(facts: Facts) -> float:
+    return float(sum(_at(d, "state") in SWITCHED for d in _deals_of(facts, _unit_id(facts))))
+
+
+def _own_deals_to(side: str) -> Callable[[Facts], float]:
+    def count(facts: Facts) -> float:
+        unit_id = _unit_id(facts)
+        return float(sum(_at(d, "record", side) == unit_id for d in _deals_of(facts, unit_id)))
+
+    return count
+
+
+def _own_direction(facts: Facts) -> str | None:
+    unit_id = _unit_id(facts)
+    if unit_id is None:
+        return None
+    if _at(facts, "deal", "record", "chargeUnitId") == unit_id:
+        return "charge"
+    return "discharge" if _at(facts, "deal", "record", "dischargeUnitId") == unit_id else None
+
+
+def _deal_is(states: frozenset[str]) -> Callable[[Facts], bool | None]:
+    def known(facts: Facts) -> bool | None:
+        state = _at(facts, "deal", "state")
+        return None if state is None else state in states
+
+    return known
+
+
+def _dealing_units(facts: Facts) -> set[Any]:
+    started = [d for d in _list(facts, "deals") if _at(d, "state") in STARTED]
+    return {_at(d, "record", side) for d in started for side in ("chargeUnitId", "dischargeUnitId")}
+
+
+def _currents(facts: Facts) -> dict[Any, Any]:
+    units = _list(facts, "units")
+    return {_at(u, "oesunit", "id"): _at(u, "dcdc", "meter", "ig") for u in units}
+
+
+def _dealing_current_a(facts: Facts) -> float | None:
+    currents = _currents(facts)
+    values = [currents.get(unit) for unit in _dealing_units(facts)]
+    known = [v for v in values if _is_number(v)]
+    return float(sum(known)) if len(known) == len(values) else None
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _branch_current_a(view: str) -> Callable[[Facts], float | None]:
+    def total(facts: Facts) -> float | None:
+        currents = _currents(facts)
+        values = [currents.get(unit) for unit in _list(facts, "branch", view)]
+        return float(sum([v for v in values if _is_number(v)]))
+
+    return total
+
+
+def _branch_unknown(facts: Facts) -> float:
+    currents = _currents(facts)
+    members = {*_list(facts, "branch", "forwardUnitIds"), *_list(facts, "branch", "backwardUnitIds")}
+    return float(sum(not _is_number(currents.get(unit)) for unit in members))
+
+
+def _is_member(root: str) -> Callable[[Facts], bool | None]:
+    def known(facts: Facts) -> bool | None:
+        unit_id = _at(facts, root, "unitId")
+        return None if unit_id is None else unit_id in _list(facts, "policy", "memberUnitIds")
+
+    return known
+
+
+def _entries() -> Iterator[DerivedFact]:
+    number, text, flag = FactKind.NUMBER, FactKind.TEXT, FactKind.FLAG
+    deal, branch = frozenset({"deal"}), frozenset({"branch"})
+    modes = "mode of the unit's converter by its status code: wait, charge, discharge, voltage-reference, or unknown"
+    yield DerivedFact("converter_mode", text, modes, "wait", _converter_mode)
+    yield DerivedFact("own_deals", number, "deals in which the unit takes part", 1.0, _own_deals)
+    switched = "deals of the unit for which a converter may be active"
+    yield DerivedFact("own_switched_deals", number, switched, 1.0, _own_switched_deals)
+    charging, discharging = _own_deals_to("chargeUnitId"), _own_deals_to("dischargeUnitId")
+    yield DerivedFact("own_charging_deals", number, "deals in which the unit charges", 0.0, charging)
+    yield DerivedFact("own_discharging_deals", number, "deals in which the unit discharges", 1.0, discharging)
+    direction = "what the deal asks of the unit: charge or discharge; missing where it is no party"
+    yield DerivedFact("own_direction", text, direction, "discharge", _own_direction, deal)
+    yield DerivedFact("deal_started", flag, "whether energy flows in the deal", True, _deal_is(STARTED), deal)
+    active = "whether a converter may be active for the deal"
+    yield DerivedFact("deal_switched", flag, active, True, _deal_is(SWITCHED), deal)
+    units = "units that take part in a started deal, each counted once"
+    yield DerivedFact("dealing_units", number, units, 2.0, lambda facts: float(len(_dealing_units(facts))))
+    total = "sum of the grid currents of the units in started deals; missing where one is"
+    yield DerivedFact("dealing_current_a", number, total, 0.1, _dealing_current_a)
+    forward = "sum of the grid currents in front of the branch; an unknown one counts 0"
+    yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), branch)
+    backward = "the same behind the branch"
+    yield DerivedFact("branch_backward_a", number, backward, -4.0, _branch_current_a("backwardUnitIds"), branch)
+    member = "whether the unit that sent it is a member of the community"
+    yield DerivedFact("requester_is_member", flag, f"request: {member}", True, _is_member("request"))
+    acceptor = _is_member("accept")
+    yield DerivedFact("acceptor_is_member", flag, f"accept: {member}", True, acceptor, frozenset({"accept"}))
+    unknown = "units of the branch whose grid current is unknown"
+    yield DerivedFact("branch_unknown_units", number, unknown, 0.0, _branch_unknown, branch)
+
+
+CATALOGUE: Final = {entry.name: entry for entry in _entries()}
+
+
+def branches(policy: Any) -> list[dict[str, Any]]:
+    """Return the branches of the policy's topology as elements: id, capacityA, forwardUnitIds, backwardUnitIds."""
+    topology = _at(policy, "safety", "gridTopologyBasedEvaluation")
+    return [
+        {
+            "id": branch,
+            "capacityA": _at(topology, "branchCurrentCapacityA", branch),
+            "forwardUnitIds": _list(topology, "branchAssociation", branch, "forwardUnitIds"),
+            "backwardUnitIds": _list(topology, "branchAssociation", branch, "backwardUnitIds"),
+        }
+        for branch in _list(topology, "branchIds")
+    ]
