@@ -26,21 +26,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from apis_rules.decide.catalogue import CATALOGUE
 from apis_rules.decide.definition import obstacle
 from apis_rules.decide.facts import clean_value
-from apis_rules.decide.language import KEYWORDS, NAME, parse_condition, parse_expression
+from apis_rules.decide.language import KEYWORDS, NAME, kind_of, parse_condition, parse_expression
 from apis_rules.decide.lower import lower
 from apis_rules.decide.messages import placeholders
 from apis_rules.decide.outcomes import Outcome, OutcomeModel, read_outcome
 from apis_rules.decide.simplify import names_in
-from apis_rules.decide.tree import Condition, Expression, FactKind
+from apis_rules.decide.tree import Condition, Constant, Expression, FactKind
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.jsonpath import JsonPath, compile_path
 from apis_rules.documents.load import load_document
-from apis_rules.documents.model import FileModel, Flag, Name, Number, Text, Whole, canonical_hash
+from apis_rules.documents.model import FileModel, Name, Text, Whole, canonical_hash
 from apis_rules.documents.reading import report
 from apis_rules.documents.shapes import did_you_mean
 from apis_rules.errors import InputError
@@ -73,6 +73,10 @@ ROOTS: Final = {
 _RULE_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
+def _as_expression(given: Any) -> Any:
+    return repr(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+
 class _RuleFileModel(FileModel):
     # Rule files are ours: their keys are written as Python names are, with units.
     model_config = ConfigDict(alias_generator=None)
@@ -84,7 +88,7 @@ class FactModel(_RuleFileModel):
     path: Text | None = None
     derived: Text | None = None
     kind: Literal["number", "text", "flag"] = "number"
-    default: Number | Flag | Text | None = None
+    default: Any = None
     about: Text = ""
 
     @model_validator(mode="before")
@@ -101,7 +105,7 @@ class RuleModel(_RuleFileModel):
     when: Name
     unless: Name | None = None
     for_each: ForEach | None = None
-    debounce_s: Annotated[float, Field(strict=True, ge=0)] | Name = 0.0
+    debounce_s: Annotated[str, Field(strict=True), BeforeValidator(_as_expression)] = "0"
     priority: Annotated[Whole, Field(ge=0, le=65535)] = 100
     outcome: OutcomeModel
     message: Name
@@ -113,7 +117,7 @@ class RuleFileModel(_RuleFileModel):
     question: Name
     about: Text = ""
     facts: dict[Name, FactModel]
-    rules: Annotated[tuple[RuleModel, ...], Field(min_length=1)]
+    rules: tuple[RuleModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,8 @@ class _Reader:
         kinds = {name: FactKind(entry.kind) for name, entry in model.facts.items()}
         kinds |= {name: fact.kind for name, fact in facts.items()}
         rules = [rule for i, entry in enumerate(model.rules) if (rule := self._rule(i, entry, kinds, facts))]
+        if not model.rules:
+            self._wrong(("rules",), "AR203", "rules is empty", "a file without rules answers nothing")
         self._check_ids(model)
         self._check_unused(facts, rules)
         return RuleFile(
@@ -321,12 +327,16 @@ class _Reader:
         return condition
 
     def _debounce(
-        self, place: Path, given: float | str, kinds: Mapping[str, FactKind], facts: Mapping[str, Fact]
+        self, place: Path, text: str, kinds: Mapping[str, FactKind], facts: Mapping[str, Fact]
     ) -> Expression | None:
-        text = given if isinstance(given, str) else repr(given)
         where = self._document.location(place)
         expression = parse_expression(text, kinds, _text_start(where, text), self._findings)
-        for name in names_in(expression) if expression is not None else ():
+        if expression is None:
+            return None
+        below_zero = isinstance(expression, Constant) and not isinstance(expression.value, str) and expression.value < 0
+        if kind_of(expression, kinds) is not FactKind.NUMBER or below_zero:
+            self._findings.error(where, "AR261", f"{text} is no number of seconds from 0 on")
+        for name in names_in(expression):
             if name.name in facts and facts[name.name].root not in CONSTANT_ROOTS:
                 message = f"the debounce hangs on {name.name!r}, which is no value of policy or hwConfig"
                 self._findings.error(name.location, "AR261", message)
