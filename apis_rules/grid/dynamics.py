@@ -83,8 +83,9 @@ class Dynamics:
         self._settings = settings
         nodes = {name: k for k, name in enumerate(settings.topology.nodes)}
         self.node = np.array([nodes[u.node] for u in settings.units], dtype=np.intp)
-        capacitance = np.full(len(nodes), _JUNCTION_F)
+        capacitance = np.zeros(len(nodes))
         np.add.at(capacitance, self.node, [u.converter.capacitance_f for u in settings.units])
+        capacitance[capacitance == 0.0] = _JUNCTION_F
         leak = np.zeros(len(nodes))
         np.add.at(leak, self.node, [1.0 / u.converter.leak_ohm for u in settings.units])
         self.network = Network(settings.topology, capacitance, leak)

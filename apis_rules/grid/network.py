@@ -31,6 +31,7 @@ Ints: TypeAlias = NDArray[np.intp]
 _DENSE_NODES: Final = 64  # up to here an inverse is faster than a sparse factorisation
 _ROUNDS: Final = 100
 _BALANCE_A: Final = 1e-9
+_BALANCE_SHARE: Final = 1e-12  # of the steepest conductance times 1 V: no sum of floats can be closer
 _FACTORS_KEPT: Final = 32
 
 
@@ -102,14 +103,16 @@ class Network:
         store_s = self.capacitance_f / dt_s
         v = before_v.copy()
         out_of_balance, current, free = self._balance(v, before_v, store_s, sources)
+        steepest = max(self.line_s.max(initial=0.0), sources.conductance_s.max(initial=0.0))
+        allowed_a = _BALANCE_A + _BALANCE_SHARE * steepest
         for _ in range(_ROUNDS):
-            if np.abs(out_of_balance).max() < _BALANCE_A:
+            if np.abs(out_of_balance).max() < allowed_a:
                 return v, current
             direction = -self._solver(dt_s, store_s, sources, free)(out_of_balance)
             reach = 1.0
             trial = v + direction
             found = self._balance(trial, before_v, store_s, sources)
-            if direction @ found[0] > 0 and np.abs(found[0]).max() >= _BALANCE_A:
+            if direction @ found[0] > 0 and np.abs(found[0]).max() >= allowed_a:
                 # Beyond the lowest energy along this line: go back to it, else the method may swing for ever.
                 low, high = 0.0, 1.0
                 for _ in range(40):
