@@ -227,9 +227,7 @@ class Grid:
             voltage_set_v=float(c.voltage_set_v[k]),
             current_set_a=float(c.current_set_a[k]),
             droop_ratio=float(c.droop_ratio[k]),
-            rsoc_percent=float(
-                min(100.0, max(0.0, 100.0 * state.stored_wh[k] / self._dynamics.batteries.capacity_wh[k]))
-            ),
+            rsoc_percent=min(100.0, max(0.0, 100.0 * share)),
             battery_voltage_v=float(state.battery_v[k]),
             battery_power_w=float(flows.battery[k]),
             pv_w=float(flows.pv[k]),
