@@ -9,5 +9,6 @@ settings.load_profile("apis")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--ports NAME`` (again for more): run the contract suite over these implementations only."""
+    """Add ``--ports NAME`` (contract suite over these implementations only) and ``--rewrite`` (golden files)."""
+    parser.addoption("--rewrite", action="store_true", help="write golden files anew; then read the difference")
     parser.addoption("--ports", action="append", default=[], metavar="NAME", help="over which ports")

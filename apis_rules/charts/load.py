@@ -6,6 +6,7 @@ The format stands in ``statecharts/README.md``. What can only be seen in the gra
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from apis_rules.charts.model import (
@@ -104,7 +105,7 @@ class _Reader(Reading):
             if self.known(name, self._events, ("aborts", i), "AR411", "event")
         )
         initial = self.text(("initial",))
-        if initial:
+        if initial and self._leaves:
             self._target(initial, ("initial",))
         if not states or not initial:
             return None
@@ -301,7 +302,10 @@ class _Reader(Reading):
         if isinstance(text, bool) or not isinstance(text, str):
             self.error(path, "AR400", "a guard is a condition over facts")
             return None
-        condition = parse_condition(text, self._kinds, self.at(path), self.findings)
+        at = self.at(path)
+        if at.line == at.end_line and at.end_column - at.column == len(text) + 2:
+            at = replace(at, column=at.column + 1)  # behind the opening quote
+        condition = parse_condition(text, self._kinds, at, self.findings)
         return None if condition is None else Guard(" ".join(text.split()), condition, self.at(path))
 
     def _effects_at(self, path: Place) -> tuple[EffectCall, ...]:
@@ -356,8 +360,9 @@ class _Reader(Reading):
             except ValueError:
                 self.error(path, "AR413", f"{argument} of {effect} is a number, not {text!r}")
                 return None
-        if self.known(text, words, path, "AR413", f"{argument} of {effect}"):
+        if text in words:
             return text
+        self.error(path, "AR413", f"{argument} of {effect} is not {text!r}", f"it is one of {', '.join(words)}")
         return None
 
     def _target(self, name: object, path: Place) -> bool:

@@ -107,7 +107,7 @@ def read_walks(path: Path, findings: Findings) -> WalkFile | None:
     """Read the walks at *path*; what is wrong goes to *findings*.
 
     Raises:
-        InputError: the file, or the chart it names, cannot be read at all.
+        InputError: the file cannot be read at all.
     """
     return _Reader(load_document(path, findings), findings, path.parent.parent).walk_file()
 
@@ -142,7 +142,11 @@ class _Reader(Reading):
         if path is None:
             self.error(("chart",), "AR430", f"there is no chart called {name!r}", "it lies beside the folder of walks")
             return None
-        chart = load_chart(path)
+        try:
+            chart = load_chart(path)
+        except InputError as error:
+            self.findings.extend(error.diagnostics)
+            return None
         values = self._values(chart)
         given = self.document.get(("walks",))
         if not isinstance(given, list) or not given:
@@ -182,7 +186,8 @@ class _Reader(Reading):
             return None
         given = form.get("steps")
         if not isinstance(given, list) or not given:
-            self.error((*path, "steps"), "AR400", "a list of steps is expected here")
+            if "steps" in form:
+                self.error((*path, "steps"), "AR400", "a list of steps is expected here")
             return None
         steps = tuple(s for i in range(len(given)) if (s := self._step((*path, "steps", i), chart)) is not None)
         return Walk(

@@ -1,0 +1,44 @@
+"""The drawings in ``statecharts/drawings`` show the charts as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from apis_rules.charts.bindings import MODULES, bundled_chart
+from apis_rules.charts.draw import draw_mermaid, draw_page
+from apis_rules.resources import data_dir
+
+DRAWINGS = data_dir("statecharts") / "drawings"
+NAMES = [name for name in MODULES if (data_dir("statecharts") / f"{name}.yaml").is_file()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_drawing_is_current(name: str, pytestconfig: pytest.Config) -> None:
+    """The page of a chart says what its file says now; ``--rewrite`` writes it anew."""
+    path, page = DRAWINGS / f"{name}.md", draw_page(bundled_chart(name))
+    if pytestconfig.getoption("--rewrite"):
+        path.write_text(page, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_left_out(name: str) -> None:
+    """Every state, event, guard, effect and note of the file stands in the drawing or in the tables below it."""
+    chart = bundled_chart(name)
+    page, mermaid = draw_page(chart), draw_mermaid(chart)
+    arrows = [line for line in mermaid.splitlines() if " --> " in line]
+    for state in chart.declared:
+        assert f"| `{state.name}` | {' '.join(state.about.split())}" in page
+        for event, answers in state.answers.items():
+            for answer in answers:
+                if answer.target is not None:
+                    start = f"    {state.name} --> {answer.target} : {event}"
+                    guard = answer.guard.text.replace("<", "#lt;").replace(">", "#gt;") if answer.guard else ""
+                    (arrow,) = [
+                        a for a in arrows if a.startswith(start) and (f"[{guard}]" in a if guard else "[" not in a[6:])
+                    ]
+                    assert all(str(call) in arrow for call in answer.effects)
+                assert not answer.note or answer.note.replace("|", "\\|") in page
+    for thing in (*chart.events.values(), *chart.effects.values(), *chart.facts.values(), *chart.values.values()):
+        assert thing.name in page
+        assert " ".join(thing.about.split()) in page
