@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 class Action(enum.StrEnum):
     """What is done about an error (specification 10.2); the order in a rule is the order of doing."""
 
-    STOP_OWN_DEALS = "stop-own-deals"
-    CONVERTER_WAIT = "converter-wait"
-    GIVE_UP_MASTER = "give-up-master"
-    RESET_NODE = "reset-node"
-    SHUT_DOWN_NODE = "shut-down-node"
+    STOP_DEALS = "stop-deals"
+    STOP_LOCAL = "stop-local"
+    RESIGN = "resign"
+    RESET_LOCAL = "reset-local"
+    SHUT_DOWN = "shut-down"
     SCRAM = "scram"
+    DRAIN = "drain"
     MODE_STOP = "mode-stop"
     RESET_ALL = "reset-all"
     SHUT_DOWN_ALL = "shut-down-all"

@@ -64,6 +64,7 @@ ROOTS: Final = {
     "accepts": "the accepts that came for a request",
     "accept": "with for_each: accept, each of them",
     "request": "the request being sent, answered or settled",
+    "write": "what is about to be set at the converter: mode, gridVoltageV, gridCurrentA, droopRatio",
     "event": "the error event (specification 10.1)",
     "node": "what the node knows of itself: mode, errors, whether it is ready",
     "policy": "policy.json with its defaults, folded into the rules",

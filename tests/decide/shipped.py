@@ -12,7 +12,16 @@ from apis_rules.documents.load import load_document
 from apis_rules.documents.reading import load_hw_config, load_policy
 from apis_rules.resources import data_dir
 
-QUESTIONS = ("accept", "choose", "global-safety", "local-safety", "operation-mode", "reactions", "request")
+QUESTIONS = (
+    "accept",
+    "choose",
+    "global-safety",
+    "hard-limits",
+    "local-safety",
+    "operation-mode",
+    "reactions",
+    "request",
+)
 
 
 @cache

@@ -42,7 +42,7 @@ def rules_that_hold(question, **changes):
     ("changes", "reason", "message"),
     [
         ({}, None, ""),
-        ({"node__ready": False}, DeclineReason.NOT_READY, "the node is not in operation"),
+        ({"node__ready": False}, DeclineReason.NOT_READY, "the node is not ready for deals"),
         ({"node__localErrors": True}, DeclineReason.ERRORS, "this unit has an error, or had one a short while ago"),
         (
             {"node__communityErrors": True},
@@ -50,10 +50,17 @@ def rules_that_hold(question, **changes):
             "the community has an error or no Grid Master",
         ),
         ({"node__mode": "heteronomous"}, DeclineReason.NOT_AUTONOMOUS, "the operation mode is heteronomous"),
-        ({"node": {"ready": True}}, DeclineReason.ERRORS, "this unit has an error, or had one a short while ago"),
-        ({"node": {}}, DeclineReason.NOT_READY, "the node is not in operation"),
-        ({"unit__apis__deal_interlock_capacity": 0}, DeclineReason.NO_CAPACITY, "0 of 0 deals are taken"),
-        ({"unit__apis": {}}, DeclineReason.NO_CAPACITY, "0 of 0 deals are taken"),
+        ({"node__draining": True}, DeclineReason.NOT_READY, "the node is not ready for deals"),
+        ({"node__excluded": True}, DeclineReason.NOT_READY, "the node is not ready for deals"),
+        ({"node__hasMaster": False}, DeclineReason.COMMUNITY_ERRORS, "the community has an error or no Grid Master"),
+        ({"node__reservedDeals": 2}, DeclineReason.NO_CAPACITY, "0 of 2 deals are taken, 2 places kept free"),
+        ({"node": {}}, DeclineReason.NOT_READY, "the node is not ready for deals"),
+        (
+            {"unit__apis__deal_interlock_capacity": 0},
+            DeclineReason.NO_CAPACITY,
+            "0 of 0 deals are taken, 0 places kept free",
+        ),
+        ({"unit__apis": {}}, DeclineReason.NO_CAPACITY, "0 of 0 deals are taken, 0 places kept free"),
         (
             {"node__chargeLocked": True},
             DeclineReason.BATTERY_LOCKED,
@@ -86,6 +93,17 @@ def test_the_gates_of_an_accept(changes, reason):
     """An acceptor's own direction is the opposite of the request's."""
     first = ask("accept", **{**FREE, **changes}).first
     assert first is None if reason is None else first.outcome == Decline(reason)
+
+
+@pytest.mark.parametrize("question", ["request", "accept", "choose"])
+@pytest.mark.parametrize(
+    "missing", ["ready", "draining", "excluded", "hasMaster", "localErrors", "communityErrors", "mode"]
+)
+def test_a_gate_whose_fact_is_unknown_is_closed(question, missing):
+    """What the node does not know of itself keeps it from dealing."""
+    free = {**FREE, "accepts": []}
+    assert ask(question, **free).hits == ()
+    assert isinstance(ask(question, **free, **{f"node__{missing}": None}).hits[0].outcome, Decline)
 
 
 @pytest.mark.parametrize(("question", "closed"), [("request", "charge"), ("accept", "discharge")])
@@ -217,6 +235,29 @@ def test_g04_sums_the_currents_of_each_dealing_unit_once():
     assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=None) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        ({}, []),
+        ({"write__gridCurrentA": 2.3}, []),
+        ({"write__gridCurrentA": 2.31}, ["H01"]),
+        ({"write__gridVoltageV": 380.1}, ["H02"]),
+        ({"write__gridVoltageV": 299.9}, ["H02"]),
+        ({"write__mode": "wait", "write__gridVoltageV": 0.0, "write__gridCurrentA": 0.0}, []),
+        ({"write": {"mode": "charge"}, "unit__dcdc__meter__tmp": 45.0}, []),
+        ({"unit__dcdc__meter__tmp": 45.1}, ["L10"]),
+        ({"unit__dcdc__meter__vg": -4.1}, ["L11"]),
+        ({"unit__dcdc__meter__vb": 58.5}, ["L12"]),
+        ({"unit__dcdc__meter__ig": -2.36}, ["L13"]),
+        ({"unit__dcdc__meter__ib": 20.1}, ["L14"]),
+        ({"unit__dcdc__meter__ib": 20.1, "write__mode": "wait"}, []),
+    ],
+)
+def test_no_write_passes_a_hard_limit(changes, rules):
+    """A set-point that converter or grid do not bear, or a reading out of range, holds a write back; WAIT never."""
+    assert rules_that_hold("hard-limits", **changes) == rules
+
+
 def test_g07_looks_at_a_branch_from_both_ends():
     """More than 5 A in front of the branch or behind it is an error, at once, for that branch."""
     assert rules_that_hold("global-safety", units__0__dcdc__meter__ig=5.0, units__1__dcdc__meter__ig=-5.0) == []
@@ -228,10 +269,10 @@ def test_g07_looks_at_a_branch_from_both_ends():
 @pytest.mark.parametrize(
     ("extent", "category", "level", "actions"),
     [
-        ("LOCAL", "HARDWARE", "ERROR", "stop-own-deals converter-wait"),
-        ("LOCAL", "LOGIC", "ERROR", "stop-own-deals converter-wait give-up-master reset-node"),
-        ("LOCAL", "FRAMEWORK", "ERROR", "stop-own-deals converter-wait give-up-master reset-node"),
-        ("LOCAL", "USER", "FATAL", "stop-own-deals converter-wait give-up-master shut-down-node"),
+        ("LOCAL", "HARDWARE", "ERROR", "stop-deals stop-local"),
+        ("LOCAL", "LOGIC", "ERROR", "stop-deals stop-local resign reset-local"),
+        ("LOCAL", "FRAMEWORK", "ERROR", "stop-deals stop-local resign reset-local"),
+        ("LOCAL", "USER", "FATAL", "stop-deals stop-local resign shut-down"),
         ("GLOBAL", "HARDWARE", "ERROR", "scram mode-stop"),
         ("GLOBAL", "LOGIC", "FATAL", "scram shut-down-all"),
         ("GLOBAL", "HARDWARE", "WARN", ""),
