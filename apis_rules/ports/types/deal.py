@@ -110,6 +110,7 @@ class DealSide(WireModel):
 
     Attributes:
         on: whether a command that switches this side on was stored; only its confirmed stop takes it back.
+        leaving: whether its stop was stored.
         set_a: the contribution that was last confirmed.
         to_a: the contribution that was last commanded; where the two differ, the truth lies between.
         amount_wh: energy booked so far, at the battery.
@@ -117,6 +118,7 @@ class DealSide(WireModel):
     """
 
     on: bool = False
+    leaving: bool = False
     set_a: float = 0.0
     to_a: float = 0.0
     amount_wh: float = 0.0

@@ -1,0 +1,204 @@
+"""Which units are where they should be: fresh, confirmed in WAIT, unaccounted for, silent; and what the bus does.
+
+A round *observes* once, before anything is decided; the questions below are then answered from its working copies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.charts.master.energy import advance_clock
+from apis_rules.charts.master.sides import direction_of, side_of
+from apis_rules.ports.types import ConverterMode, Direction, OperationMode
+
+if TYPE_CHECKING:
+    from apis_rules.charts.master.round import Round
+    from apis_rules.ports.types import Deal
+
+RISE_V: Final = 0.5
+"""A voltage that grows by more between two readings is rising."""
+
+STEADY_GRID: Final = frozenset({"held", "optimising"})
+DEAD_GRID: Final = frozenset({"dead", "falling"})
+ENDED_DEAL: Final = frozenset({"parting", "scrammed", "deactivated", "disposed"})
+"""States of a deal that ask no converter for anything any more."""
+
+_MODE_OF: Final = {Direction.CHARGE: ConverterMode.CHARGE, Direction.DISCHARGE: ConverterMode.DISCHARGE}
+
+
+def observe(round_: Round) -> None:
+    """Bring clocks, silence and the bus up to the picture."""
+    for unit_id, unit in round_.picture.units.items():
+        if unit.data is None:
+            continue
+        if unit.unit_time_s is not None:
+            clock, was_set = advance_clock(round_.clocks.get(unit_id), unit.read_at_s, unit.unit_time_s)
+            round_.clocks[unit_id] = clock
+            if was_set:
+                round_.report("clock_set", unit_id)
+        if unit.read_at_s > round_.wanted.get(unit_id, float("inf")):
+            del round_.wanted[unit_id]
+    _observe_bus(round_)
+    _observe_silence(round_)
+
+
+def _observe_bus(round_: Round) -> None:
+    limit_v = round_.settings.range_min_v - round_.settings.uvlo_mask_v
+    low, rising = True, False
+    readings = 0
+    for unit_id, unit in round_.picture.units.items():
+        voltage_v = unit.grid_voltage_v
+        if voltage_v is None or not is_fresh(round_, unit_id):
+            continue
+        readings += 1
+        low = low and voltage_v < limit_v
+        before = round_.voltages.get(unit_id)
+        if before is None or before[0] < unit.read_at_s:
+            rising = rising or (before is not None and voltage_v > before[1] + RISE_V)
+            round_.voltages[unit_id] = (unit.read_at_s, voltage_v)
+    if not readings or not low or rising:
+        round_.low_since_s = None
+    elif round_.low_since_s is None:
+        round_.low_since_s = round_.now_s
+
+
+def _observe_silence(round_: Round) -> None:
+    planned_s = round_.picture.memory.planned_s
+    passed_s = round_.now_s - planned_s if planned_s is not None and round_.picture.renewed else 0.0
+    watched = {*round_.active, *holders(round_), *(u for d in round_.deals.values() for u in d.record.units)}
+    watched -= round_.exclusions.keys()
+    round_.absent = {
+        unit_id: round_.absent.get(unit_id, 0.0) + max(0.0, passed_s)
+        for unit_id in watched
+        if is_silent(round_, unit_id) or is_unaccounted(round_, unit_id)
+    }
+
+
+def is_fresh(round_: Round, unit_id: str) -> bool:
+    """Whether the unit answered with a device reading that is young enough to say something."""
+    unit = round_.unit(unit_id)
+    return unit is not None and unit.data is not None and round_.now_s - unit.read_at_s <= round_.settings.reading_age_s
+
+
+def is_settled(round_: Round, unit_id: str) -> bool:
+    """Whether no command to the unit is open and its reading was taken after the last one ended."""
+    unit = round_.unit(unit_id)
+    return (
+        unit is not None
+        and unit_id not in round_.sent
+        and unit.read_at_s >= round_.ended.get(unit_id, float("-inf"))
+        and (unit_id not in round_.repeated_stops or unit.read_at_s >= round_.repeated_stops[unit_id].first_s)
+    )
+
+
+def is_silent(round_: Round, unit_id: str) -> bool:
+    """Whether the unit cannot be reached: nothing fresh of it, and no command to it that is still in time."""
+    return unit_id in round_.exclusions or (unit_id not in round_.sent and not is_fresh(round_, unit_id))
+
+
+def is_confirmed(round_: Round, unit_id: str) -> bool:
+    """Whether the unit is confirmed in WAIT: a reading since its last command shows WAIT and no current."""
+    unit = round_.unit(unit_id)
+    if unit is None or unit.mode is not ConverterMode.WAIT or not is_fresh(round_, unit_id):
+        return False
+    current_a = unit.grid_current_a
+    return is_settled(round_, unit_id) and current_a is not None and abs(current_a) <= unit.limits.allowance_a
+
+
+def is_unaccounted(round_: Round, unit_id: str) -> bool:
+    """Whether a unit that may be active does not answer, or is in a mode that its live deals do not ask for."""
+    concerned = unit_id in round_.active or (round_.picture.amnesia and unit_id in round_.settings.members)
+    if not concerned or unit_id in round_.exclusions or unit_id in round_.sent:
+        return False
+    if not is_fresh(round_, unit_id):
+        return True
+    unit = round_.picture.units[unit_id]
+    if not is_settled(round_, unit_id) or round_.picture.mode is OperationMode.MANUAL:
+        return False
+    return unit.mode is not ConverterMode.WAIT and unit.mode not in expected_modes(round_, unit_id)
+
+
+def unaccounted(round_: Round) -> tuple[str, ...]:
+    """Return every unit that is unaccounted for; while there is one, nothing is energised or activated."""
+    concerned = {*round_.active, *(round_.settings.members if round_.picture.amnesia else ())}
+    return tuple(sorted(u for u in concerned if is_unaccounted(round_, u)))
+
+
+def holders(round_: Round) -> tuple[str, ...]:
+    """Return the units that may hold the voltage by the record, the holder first."""
+    grid = round_.grid
+    return tuple(u for u in (grid.holder, grid.next_holder) if u is not None)
+
+
+def expected_modes(round_: Round, unit_id: str) -> frozenset[ConverterMode]:
+    """Return the modes that the records ask of the unit, WAIT aside."""
+    modes: set[ConverterMode] = set()
+    grid = round_.grid
+    if unit_id in holders(round_) and grid.state not in DEAD_GRID:
+        modes.add(ConverterMode.VOLTAGE_REFERENCE)
+    if unit_id != grid.holder or grid.state not in STEADY_GRID:
+        modes.update(
+            _MODE_OF[direction_of(deal, unit_id)]
+            for deal in live_deals(round_)
+            if unit_id in deal.record.units and side_of(deal, unit_id).on
+        )
+    return frozenset(modes)
+
+
+def live_deals(round_: Round) -> tuple[Deal, ...]:
+    """Return the deals that may ask converters for something."""
+    return tuple(d for d in round_.deals.values() if d.state not in ENDED_DEAL and d.state != "created")
+
+
+def bus_of(round_: Round) -> str:
+    """Return what the grid chart calls the bus: dead, low, masked, raised, live or unknown."""
+    settings = round_.settings
+    voltages = [
+        unit.grid_voltage_v
+        for unit_id, unit in round_.picture.units.items()
+        if unit.grid_voltage_v is not None and is_fresh(round_, unit_id)
+    ]
+    if not voltages:
+        return "unknown"
+    highest_v = max(voltages)
+    if highest_v < settings.range_min_v - settings.uvlo_mask_v:
+        since_s = round_.low_since_s
+        if since_s is not None and round_.now_s - since_s >= settings.dead_for_s:
+            return "dead"
+        if since_s is not None:
+            round_.due(since_s + settings.dead_for_s)
+        return "low"
+    if highest_v <= settings.stop_voltage_v:
+        return "masked"
+    return "raised" if highest_v <= settings.live_voltage_v else "live"
+
+
+def is_bus_dead(round_: Round) -> bool:
+    """Whether no voltage is left to drive a current: low, not rising, and nobody is asked to hold it."""
+    return round_.grid.state in DEAD_GRID and bus_of(round_) == "dead"
+
+
+def concerned_units(round_: Round) -> frozenset[str]:
+    """Return the units that a new master waits for: parties of live deals, the grid record's, those in ``active``."""
+    parties = (u for d in live_deals(round_) for u in d.record.units)
+    return frozenset({*parties, *holders(round_), *round_.active}) - round_.exclusions.keys()
+
+
+def is_term_ready(round_: Round) -> bool:
+    """Whether this term may start, raise and move: everybody concerned has answered or is known not to."""
+    for unit_id in concerned_units(round_):
+        unit = round_.unit(unit_id)
+        known = unit is not None and unit.acknowledged
+        if not (known or is_confirmed(round_, unit_id) or is_unaccounted(round_, unit_id)):
+            return False
+    return True
+
+
+def to_announce(round_: Round) -> tuple[str, ...]:
+    """Return the units to which the term may be announced now: the holder first, the rest when it has answered."""
+    waiting = [u for u, unit in round_.picture.units.items() if not unit.acknowledged]
+    if round_.grid.state not in DEAD_GRID:
+        first = tuple(u for u in holders(round_) if u in waiting and not is_unaccounted(round_, u))
+        if first:
+            return first
+    return tuple(waiting)

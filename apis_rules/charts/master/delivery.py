@@ -1,0 +1,86 @@
+"""What became of an open command: carried out, failed, or to be sent again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.charts.master.output import Order
+from apis_rules.charts.master.round import GRID
+
+if TYPE_CHECKING:
+    from apis_rules.charts.master.round import Round
+    from apis_rules.ports.types import Command, Deal, GridRecord
+
+LATER: Final = frozenset({"busy", "too old", "not persisted"})
+"""Refusals that leave the number unused: the same command is sent again."""
+
+FOREIGN: Final = frozenset({"old epoch", "foreign epoch"})
+"""The unit knows another term; whether ours is over is the lease's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one command; *reason* says why it failed."""
+
+    seq: int
+    ok: bool
+    reason: str = ""
+
+
+def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome | None:
+    """Return the end of the record's open command; None where there is none, or it goes on. Repeats what got lost."""
+    command, unit_id = record.open_command, record.open_unit_id
+    if command is None or unit_id is None or command.epoch != round_.picture.epoch:
+        return None
+    sent = round_.sent.get(unit_id)
+    if sent is None or sent.seq < command.seq:
+        # Stored in this term, but its fate was unknown then: whether it was sent is not known either.
+        round_.repeat(unit_id, command)
+        return None
+    if sent.seq > command.seq:
+        return Outcome(command.seq, ok=False, reason="overtaken by another command")
+    unit = round_.unit(unit_id)
+    reason = ""
+    for heard in reversed(unit.outcomes if unit else ()):
+        outcome = heard.outcome
+        if outcome.epoch != command.epoch or outcome.seq != command.seq:
+            continue
+        if outcome.ok:
+            return _ended(round_, unit_id, Outcome(command.seq, ok=True), heard.at_s)
+        reason = outcome.failed or ""
+        if reason in FOREIGN:
+            round_.report("foreign_epoch", unit_id)
+        elif reason not in LATER and reason != "other boot":
+            return _ended(round_, unit_id, Outcome(command.seq, ok=False, reason=f"{unit_id}: {reason}"), heard.at_s)
+        break
+    if round_.now_s - sent.first_s >= round_.settings.command_limit_s:
+        why = reason or "no answer"
+        return _ended(round_, unit_id, Outcome(command.seq, ok=False, reason=f"{unit_id}: {why}"), round_.now_s)
+    _send_again(round_, owner, unit_id, command)
+    return None
+
+
+def _ended(round_: Round, unit_id: str, outcome: Outcome, at_s: float) -> Outcome:
+    del round_.sent[unit_id]
+    round_.ended[unit_id] = max(at_s, round_.ended.get(unit_id, at_s))
+    return outcome
+
+
+def _send_again(round_: Round, owner: str, unit_id: str, command: Command) -> None:
+    sent, unit = round_.sent[unit_id], round_.unit(unit_id)
+    if unit is not None and unit.boot is not None and unit.boot != command.boot:
+        # The unit was started again: it refuses what was meant for its earlier life.
+        first_s = sent.first_s
+        renewed = round_.issue(Order(unit_id, command.name, command.params), command.deal_id)
+        round_.sent[unit_id] = type(sent)(renewed.seq, first_s, round_.now_s, round_.now_s + round_.settings.repeat_s)
+        if owner == GRID:
+            round_.grid = round_.grid.model_copy(update={"open_command": renewed})
+        else:
+            round_.change_deal(owner, round_.deals[owner].model_copy(update={"open_command": renewed}))
+        return
+    if round_.now_s >= sent.again_s:
+        round_.repeat(unit_id, command)
+    else:
+        round_.due(sent.again_s)
+    round_.due(sent.first_s + round_.settings.command_limit_s)

@@ -1,0 +1,147 @@
+"""What the community demands of grid and deals: modes, error reactions, silence, wishes of the parties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.charts.master import accounts
+from apis_rules.charts.master.picture import ReactionKind
+from apis_rules.charts.master.sides import side_of
+from apis_rules.ports.types import OperationMode
+
+if TYPE_CHECKING:
+    from apis_rules.charts.master.round import Round
+    from apis_rules.ports.types import Deal
+
+ENDING_GRID: Final = frozenset(
+    {"draining", "releasing", "falling", "stopping_parties", "stopping_voltage", "dead", "held_by_hand"}
+)
+SCRAMMING: Final = frozenset({"stopping_parties", "stopping_voltage", "falling"})
+ON: Final = frozenset({"moving", "joining", "activated", "warming_up", "compensating", "adjusting", "started"})
+"""States of a deal from which a drain takes it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """An event for a chart, with its reason."""
+
+    event: str
+    reason: str
+
+
+def grid_demand(round_: Round) -> Demand | None:
+    """Return what the grid is to do now, whatever its deals want."""
+    reaction = round_.picture.reaction
+    if reaction is not None and reaction.kind is ReactionKind.SCRAM:
+        return Demand("scram", reaction.reason) if _is_anything_on(round_) else None
+    if round_.grid.state == "held_by_hand" and round_.picture.mode is not OperationMode.MANUAL:
+        return Demand("release", "manual mode has ended")
+    if round_.grid.state in ENDING_GRID:
+        return None
+    reason = why_drain(round_)
+    return None if reason is None else Demand("drain", reason)
+
+
+def _is_anything_on(round_: Round) -> bool:
+    if round_.grid.state in SCRAMMING:
+        return False
+    return round_.grid.state != "dead" or bool(round_.active)
+
+
+def why_drain(round_: Round) -> str | None:
+    """Return why the bus is to be drained, None where it is not."""
+    picture = round_.picture
+    if picture.reaction is not None:
+        return picture.reaction.reason
+    if picture.amnesia:
+        return "the store was lost or went back"
+    if picture.mode in (OperationMode.STOP, OperationMode.MANUAL):
+        return f"the operation mode is {picture.mode}"
+    for unit_id, absent_s in sorted(round_.absent.items()):
+        if unit_id not in round_.active and unit_id not in accounts.holders(round_):
+            continue
+        if absent_s >= round_.settings.absence_s:
+            round_.report("silent", unit_id)
+            return f"{unit_id} is unaccounted for since {absent_s:.0f} s"
+        round_.due(round_.now_s + round_.settings.absence_s - absent_s)
+    return None
+
+
+def deal_demand(round_: Round, deal_id: str) -> Demand | None:
+    """Return the event that ends *deal_id* before its amount, None where it goes on."""
+    deal = round_.deals[deal_id]
+    if deal.state in accounts.ENDED_DEAL:
+        return None
+    if round_.grid.state in ("stopping_parties", "stopping_voltage"):
+        return Demand("scram", round_.grid.reason or "everything stops")
+    if deal.state == "created":
+        reason = _why_cancel(round_, deal)
+    elif deal.state in ON:
+        reason = _why_stop(round_, deal)
+    elif deal.state in ("energising", "ramping", "ramped"):
+        reason = _wish(round_, deal) or _excluded(round_, deal)
+    else:
+        return None
+    return None if reason is None else Demand("abort", reason)
+
+
+def _why_cancel(round_: Round, deal: Deal) -> str | None:
+    """A deal that was not switched is cancelled by a wish, by the mode, or where a party is silent too long."""
+    silent = (
+        f"{u} does not answer"
+        for u in deal.record.units
+        if round_.absent.get(u, 0.0) >= round_.settings.absence_s
+    )
+    reaction = round_.picture.reaction
+    if reaction is not None:
+        return reaction.reason
+    if round_.picture.mode in (OperationMode.STOP, OperationMode.MANUAL):
+        return f"the operation mode is {round_.picture.mode}"
+    return _wish(round_, deal) or next(silent, None)
+
+
+def _why_stop(round_: Round, deal: Deal) -> str | None:
+    reason = _wish(round_, deal) or _excluded(round_, deal)
+    if reason is not None:
+        return reason
+    if round_.grid.state in ("draining", "releasing", "falling", "dead") and _is_its_turn(round_, deal):
+        return round_.grid.reason or "the voltage goes"
+    return None
+
+
+def _wish(round_: Round, deal: Deal) -> str | None:
+    wishes = round_.picture.stop_requests.get(deal.record.deal_id)
+    if not wishes:
+        return None
+    return "; ".join(f"{unit_id}: {stored.value}" for unit_id, stored in sorted(wishes.items()))
+
+
+def _excluded(round_: Round, deal: Deal) -> str | None:
+    for unit_id in deal.record.units:
+        lock = round_.exclusions.get(unit_id)
+        if lock is not None:
+            return f"{unit_id} is excluded: {lock.exclusion}"
+    return None
+
+
+def _is_its_turn(round_: Round, deal: Deal) -> bool:
+    """In a drain the holder's own deals stop first, and a deal with a silent unit last."""
+    if round_.grid.state != "draining":
+        return True
+    mine = _drain_rank(round_, deal)
+    return all(
+        _drain_rank(round_, other) >= mine
+        for other in round_.deals.values()
+        if other is not deal and (other.state in ON or (other.state == "stopping" and _is_on(round_, other)))
+    )
+
+
+def _is_on(round_: Round, deal: Deal) -> bool:
+    return any(side_of(deal, u).on and not accounts.is_silent(round_, u) for u in deal.record.units)
+
+
+def _drain_rank(round_: Round, deal: Deal) -> int:
+    if any(accounts.is_silent(round_, u) for u in deal.record.units):
+        return 2
+    return 0 if round_.grid.holder in deal.record.units else 1

@@ -1,0 +1,127 @@
+"""What a round does beside the charts: energy, exclusions, converters nobody asked for, the ``active`` record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apis_rules.charts.master import accounts
+from apis_rules.charts.master.energy import book
+from apis_rules.charts.master.output import Order
+from apis_rules.charts.master.sides import direction_of, side_of, switch_off, through_a, with_side
+from apis_rules.ports.types import CommandName, ConverterMode, Direction, OperationMode
+
+if TYPE_CHECKING:
+    from apis_rules.charts.master.round import Round
+    from apis_rules.ports.types import Deal
+
+_LEAVING = frozenset({"stopping", "stopped", "deactivating", "parting", "scrammed"})
+
+
+def book_energy(round_: Round) -> None:
+    """Book the energy of every deal that flows up to its units' newest readings, and note what is known to be off."""
+    for deal_id, deal in list(round_.deals.items()):
+        changed = deal
+        if deal.state in _LEAVING:
+            for unit_id in deal.record.units:
+                if side_of(changed, unit_id).on and accounts.is_confirmed(round_, unit_id):
+                    changed = switch_off(changed, unit_id)
+        settled = changed is not deal
+        if changed.detail.flowing:
+            changed = _booked(round_, changed)
+        if changed is deal:
+            continue
+        stored_s = round_.stored_s.setdefault(deal_id, round_.now_s)
+        if round_.now_s - stored_s >= round_.settings.store_s:
+            settled = True
+            changed = _with_amounts(round_, changed)
+        round_.change_deal(deal_id, changed, store=settled)
+
+
+def _booked(round_: Round, deal: Deal) -> Deal:
+    for unit_id in deal.record.units:
+        unit, clock = round_.unit(unit_id), round_.clocks.get(unit_id)
+        side = side_of(deal, unit_id)
+        if unit is None or clock is None or unit.battery_power_w is None or clock.read_s != unit.read_at_s:
+            continue
+        if side.sample is not None and side.sample.at_s == clock.unit_s and through_a(deal) > 0:
+            continue
+        charges = direction_of(deal, unit_id) is Direction.CHARGE
+        power_w = unit.battery_power_w if charges else -unit.battery_power_w
+        all_a = round_.load.flowing_a(unit_id)
+        share = through_a(deal) / all_a if all_a > 0 else 0.0
+        deal = with_side(deal, unit_id, book(side, clock.unit_s, power_w * share))
+    return deal
+
+
+def _with_amounts(round_: Round, deal: Deal) -> Deal:
+    """The record shows the energy booked so far, for whoever looks at a running deal."""
+    energy_unit = deal.record.unit_of(round_.settings.energy_side)
+    changes: dict[str, object] = {
+        "charge_unit_amount_wh": round(deal.detail.charge.amount_wh, 6),
+        "discharge_unit_amount_wh": round(deal.detail.discharge.amount_wh, 6),
+    }
+    if deal.record.start_date_time is not None:
+        changes["cumulate_amount_wh"] = round(side_of(deal, energy_unit).amount_wh, 6)
+        changes["cumulate_date_time"] = round_.time_of(energy_unit)
+        changes["cumulate_date_time_utc"] = round_.picture.utc
+    return deal.model_copy(update={"record": deal.record.model_copy(update=changes)})
+
+
+def keep_exclusions(round_: Round) -> None:
+    """Take an excluded unit out of ``active`` and keep its last current; lift what is confirmed in WAIT."""
+    for unit_id, lock in round_.exclusions.items():
+        known = round_.active.pop(unit_id, None)
+        if lock.excluded_current_a is None:
+            current_a = known.current_a if known is not None else 0.0
+            round_.locks[unit_id] = lock.model_copy(update={"excluded_current_a": current_a})
+        elif accounts.is_confirmed(round_, unit_id):
+            lifted = {"exclusion": None, "excluded_current_a": None}
+            round_.locks[unit_id] = lock.model_copy(update=lifted)
+
+
+def send_strays(round_: Round) -> None:
+    """Send WAIT to converters that nobody asked to be active, again and again until they are confirmed in WAIT."""
+    for unit_id in sorted({*round_.picture.units}):
+        stop = round_.repeated_stops.get(unit_id)
+        if stop is not None and (accounts.is_confirmed(round_, unit_id) or unit_id in round_.exclusions):
+            del round_.repeated_stops[unit_id]
+        elif stop is not None:
+            if round_.now_s >= stop.again_s:
+                scram = round_.grid.state in ("stopping_parties", "stopping_voltage")
+                round_.stop(Order(unit_id, CommandName.SCRAM if scram else CommandName.WAIT))
+            else:
+                round_.due(stop.again_s)
+        elif _is_stray(round_, unit_id):
+            unit = round_.picture.units[unit_id]
+            round_.report("two_references", unit_id, detail=str(unit.mode))
+            round_.active.setdefault(unit_id, _active(unit.mode))
+            round_.stop(Order(unit_id, CommandName.WAIT))
+
+
+def _active(mode: ConverterMode | None):  # noqa
+    from apis_rules.ports.types import ActiveUnit
+
+    directions = {ConverterMode.CHARGE: Direction.CHARGE, ConverterMode.DISCHARGE: Direction.DISCHARGE}
+    return ActiveUnit(direction=directions.get(mode) if mode else None)
+
+
+def _is_stray(round_: Round, unit_id: str) -> bool:
+    unit = round_.picture.units[unit_id]
+    if round_.picture.mode is OperationMode.MANUAL or unit.mode in (None, ConverterMode.WAIT):
+        return False
+    if not accounts.is_fresh(round_, unit_id) or not accounts.is_settled(round_, unit_id):
+        return False
+    return unit.mode not in accounts.expected_modes(round_, unit_id)
+
+
+def keep_active(round_: Round) -> None:
+    """Take out of ``active`` who is confirmed in WAIT and asked for nothing."""
+    for unit_id in list(round_.active):
+        if unit_id in round_.sent or unit_id in round_.repeated_stops:
+            continue
+        if unit_id in accounts.holders(round_) and round_.grid.state not in accounts.DEAD_GRID:
+            continue
+        if any(side_of(d, unit_id).on for d in round_.deals.values() if unit_id in d.record.units):
+            continue
+        if accounts.is_confirmed(round_, unit_id):
+            del round_.active[unit_id]

@@ -1,0 +1,246 @@
+"""The pure planner of the Grid Master: what is written, commanded and told, given everything it knows.
+
+``plan`` goes one way round: what was seen → what became of open commands → what the community demands → the grid chart
+→ each deal in order → converters that nobody asked for → the ``active`` record. Records change only in one batch that is
+stored before anything is commanded, so a new master goes on from any of them. Whatever only takes energy away leaves at
+once and waits for nothing (README, "How one node at a time commands").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apis_rules.charts.bindings import binding_of
+from apis_rules.charts.deal import Append, Ask, Remove, Report
+from apis_rules.charts.grid import Tell
+from apis_rules.charts.load import bundled_chart
+from apis_rules.charts.master import accounts
+from apis_rules.charts.master.deal_view import STARTING, deal_context, deal_facts
+from apis_rules.charts.master.delivery import Outcome, outcome_of
+from apis_rules.charts.master.demands import deal_demand, grid_demand
+from apis_rules.charts.master.grid_view import grid_context, grid_facts, has_lost_voltage, next_holder
+from apis_rules.charts.master.housekeeping import book_energy, keep_active, keep_exclusions, send_strays
+from apis_rules.charts.master.manual import serve_orders
+from apis_rules.charts.master.output import MasterPlan, Order
+from apis_rules.charts.master.round import AGAIN_S, GRID, Round
+from apis_rules.charts.master.sides import confirm
+
+if TYPE_CHECKING:
+    from apis_rules.charts.machine import Machine, Plan
+    from apis_rules.charts.master.picture import Picture
+    from apis_rules.charts.master.settings import MasterSettings
+    from apis_rules.ports.types import Deal, GridRecord
+
+MOST_STEPS = 12
+"""A record that moves more often in one round goes on in the next."""
+
+
+class Planner:
+    """Compiled charts and the policy's numbers; keeps nothing between two rounds. Exchanged when the policy changes."""
+
+    def __init__(self, settings: MasterSettings) -> None:
+        self.settings = settings
+        self._grid: Machine[GridRecord] = _compiled("grid", settings)
+        self._deal: Machine[Deal] = _compiled("deal", settings)
+
+    def plan(self, picture: Picture, now_s: float) -> MasterPlan:
+        """Return what follows from *picture* at *now_s* (runtime clock).
+
+        Nothing at all follows at or after ``picture.act_until_s``, nor while the picture is not complete.
+        """
+        if now_s >= picture.act_until_s or not picture.complete:
+            refused = picture.memory
+            return MasterPlan(next_deadline_s=now_s + AGAIN_S, memory=refused, memory_if_refused=refused)
+        round_ = Round(self.settings, picture, now_s)
+        accounts.observe(round_)
+        keep_exclusions(round_)
+        book_energy(round_)
+        self._deliver(round_)
+        self._demand(round_)
+        self._grid_ticks(round_)
+        for deal_id in self._ordered(round_):
+            self._deal_ticks(round_, deal_id)
+        self._grid_ticks(round_)
+        serve_orders(round_, self._grid_event)
+        send_strays(round_)
+        keep_active(round_)
+        return round_.finish(accounts.to_announce(round_))
+
+    # -- what became of commands --------------------------------------------------------------------------------------
+
+    def _deliver(self, round_: Round) -> None:
+        for deal_id in list(round_.deals):
+            heard = outcome_of(round_, deal_id, round_.deals[deal_id])
+            if heard is not None:
+                self._hear_deal(round_, deal_id, heard)
+        heard = outcome_of(round_, GRID, round_.grid)
+        if heard is not None:
+            if not heard.ok:
+                round_.retry_at(GRID, round_.now_s + self.settings.repeat_s)
+            self._grid_event(round_, "done" if heard.ok else "failed", reason=heard.reason)
+            round_.grid = _closed(round_.grid, heard)
+
+    def _hear_deal(self, round_: Round, deal_id: str, heard: Outcome) -> None:
+        deal = round_.deals[deal_id]
+        if heard.ok:
+            self._deal_event(round_, deal_id, "done", reason=heard.reason, seen=confirm(deal))
+        else:
+            round_.retry_at(deal_id, round_.now_s + self.settings.repeat_s)
+            self._deal_event(round_, deal_id, "failed", reason=heard.reason)
+        if deal_id in round_.deals:
+            round_.change_deal(deal_id, _closed(round_.deals[deal_id], heard))
+
+    # -- what the community demands -----------------------------------------------------------------------------------
+
+    def _demand(self, round_: Round) -> None:
+        demand = grid_demand(round_)
+        if demand is not None:
+            self._grid_event(round_, demand.event, reason=demand.reason)
+        elif has_lost_voltage(round_):
+            self._grid_event(round_, "lost", reason="the voltage reference does not hold any more")
+        for deal_id in list(round_.deals):
+            wish = deal_demand(round_, deal_id)
+            if wish is not None and deal_id in round_.deals:
+                self._deal_event(round_, deal_id, wish.event, reason=wish.reason)
+
+    # -- the charts ---------------------------------------------------------------------------------------------------
+
+    def _grid_ticks(self, round_: Round) -> None:
+        timers = round_.timers.get(GRID)
+        if timers is None:
+            timers = self._grid.start_timers(round_.grid.state, round_.now_s)
+            round_.timers[GRID] = timers
+        due = self._grid.next_deadline(timers)
+        while due is not None and due.at_s <= round_.now_s:
+            self._grid_event(round_, due.event, reason="it took too long")
+            due = self._grid.next_deadline(round_.timers[GRID])
+        if due is not None:
+            round_.due(due.at_s)
+        for _ in range(MOST_STEPS):
+            if not self._grid_event(round_, "tick"):
+                break
+
+    def _grid_event(self, round_: Round, event: str, *, reason: str = "", asking: Deal | None = None) -> bool:
+        """Give the grid chart one event; whether it was answered with a move."""
+        before = round_.grid
+        context = grid_context(round_, reason=reason, asking=asking, event=event)
+        plan = self._grid.advance(before, event, grid_facts(round_), context)
+        timers = round_.timers.get(GRID) or self._grid.start_timers(before.state, round_.now_s)
+        orders = [c for c in plan.commands if isinstance(c, Order)]
+        if not all(round_.can_order(o) for o in orders):
+            round_.due(round_.now_s + AGAIN_S)
+            return False
+        round_.timers[GRID] = self._grid.move_timers(timers, plan, round_.now_s)
+        if plan.taken is None:
+            return False
+        grid = plan.record
+        if plan.moved:
+            grid = grid.model_copy(update={"open_command": None, "open_unit_id": None})
+            if plan.state != before.state:
+                grid = grid.model_copy(update={"since": round_.time_of(grid.holder)})
+                round_.level_since_s = None
+                round_.retry_s.pop(GRID, None)
+        round_.grid = grid
+        self._perform_grid(round_, plan, orders)
+        return plan.moved
+
+    def _perform_grid(self, round_: Round, plan: Plan[GridRecord], orders: list[Order]) -> None:
+        for order in orders:
+            if round_.grid.state in ("stopping_parties", "stopping_voltage"):
+                round_.stop(order)
+                continue
+            command = round_.issue(order, round_.grid.deal_id)
+            update = {"open_command": command, "open_unit_id": order.unit_id}
+            round_.grid = round_.grid.model_copy(update=update)
+        if plan.moved and not orders:
+            round_.retry_at(GRID, round_.now_s + AGAIN_S)
+        deal_id = round_.grid.deal_id
+        for action in plan.commands:
+            if isinstance(action, Report):
+                round_.report(action.what, round_.grid.holder or "", deal_id, round_.grid.reason or "")
+            elif isinstance(action, Tell) and deal_id in round_.deals:
+                self._deal_event(round_, deal_id or "", action.event, reason="the voltage could not be raised")
+
+    def _deal_ticks(self, round_: Round, deal_id: str) -> None:
+        for _ in range(MOST_STEPS):
+            if deal_id not in round_.deals or not self._deal_event(round_, deal_id, "tick"):
+                break
+
+    def _deal_event(
+        self, round_: Round, deal_id: str, event: str, *, reason: str = "", seen: Deal | None = None
+    ) -> bool:
+        """Give one deal one event; whether it was answered with a move. *seen*: the deal as the guards see it."""
+        before = round_.deals[deal_id]
+        facts = deal_facts(round_, deal_id, seen or before, hopeful=seen is not None)
+        plan = self._deal.advance(before, event, facts, deal_context(round_, before, reason))
+        orders = [c for c in plan.commands if isinstance(c, Order)]
+        if not all(round_.can_order(o) for o in orders):
+            round_.due(round_.now_s + AGAIN_S)
+            return False
+        if plan.taken is None:
+            return False
+        deal = plan.record
+        if plan.moved:
+            deal = deal.model_copy(update={"open_command": None, "open_unit_id": None})
+            if plan.state != before.state:
+                round_.retry_s.pop(deal_id, None)
+        round_.change_deal(deal_id, deal)
+        self._perform_deal(round_, deal_id, plan, orders)
+        return plan.moved
+
+    def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal], orders: list[Order]) -> None:
+        for order in orders:
+            command = round_.issue(order, deal_id)
+            update = {"open_command": command, "open_unit_id": order.unit_id}
+            round_.change_deal(deal_id, round_.deals[deal_id].model_copy(update=update))
+        if plan.moved and not orders:
+            # A step that is not possible yet is looked at again; a record is published again, should it get lost.
+            wait_s = self.settings.repeat_s if plan.state == "deactivated" else AGAIN_S
+            round_.retry_at(deal_id, round_.now_s + wait_s)
+        for action in plan.commands:
+            if isinstance(action, Report):
+                round_.report(action.what, plan.record.open_unit_id or plan.record.record.unit_id, deal_id)
+            elif isinstance(action, Append):
+                round_.append(action.record)
+            elif isinstance(action, Ask):
+                asking = round_.deals[deal_id]
+                if action.what != "hand_over" or next_holder(round_, round_.grid.holder or "") is not None:
+                    self._grid_event(round_, action.what, asking=asking)
+        for write in plan.writes:
+            if isinstance(write, Remove):
+                round_.remove_deal(write.deal_id)
+
+    # -- in which order -----------------------------------------------------------------------------------------------
+
+    def _ordered(self, round_: Round) -> list[str]:
+        """Return the deals' ids: what stops first, then what is being switched on, then new deals by their age.
+
+        New deals with large units come before others, so that the voltage is raised where it should stay.
+        """
+        large = self.settings.large_units
+
+        def rank(deal_id: str) -> tuple[int, int, str, str]:
+            deal = round_.deals[deal_id]
+            group = 2 if deal.state == "created" else 1 if deal.state in STARTING else 0
+            small = 0 if any(u in large for u in deal.record.units) else 1
+            return group, small, deal.record.create_date_time, deal_id
+
+        return sorted(round_.deals, key=rank)
+
+
+def _closed(record: Any, heard: Outcome) -> Any:
+    """Return *record* without the open command that was heard of; another one that was opened since stays."""
+    if record.open_command is not None and record.open_command.seq == heard.seq:
+        return record.model_copy(update={"open_command": None, "open_unit_id": None})
+    return record
+
+
+def _compiled(name: str, settings: MasterSettings) -> Machine[Any]:
+    binding = binding_of(name)
+    assert binding is not None  # noqa: S101  # both modules are part of this package
+    chart = bundled_chart(name)
+    return binding.compile(chart, {value: getattr(settings, _FIELDS.get(value, value)) for value in chart.values})
+
+
+_FIELDS = {"trial_limit": "compensation_trials"}
+"""Value of a chart → field of the settings, where their names differ."""
