@@ -7,18 +7,15 @@ The planner of the Grid Master prepares a ``DealContext``; nothing here looks at
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.charts.bindings import Binding
 from apis_rules.charts.machine import Draft, Effects
 from apis_rules.charts.master.output import Order
 from apis_rules.charts.master.sides import (
-    SMALL_A,
     Surroundings,
     confirm,
-    partner_of,
     plan_down,
     plan_up,
     reference_of,
@@ -26,6 +23,9 @@ from apis_rules.charts.master.sides import (
     with_side,
 )
 from apis_rules.ports.types import CommandName, CommandParams, Deal, DealRecord, Direction, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LEFT_OUT: Final = "--"
 """What a record shows for a step that an abort or a scram left out."""
@@ -49,19 +49,23 @@ class DealContext:
         adjusts: the unit that is moved by the compensation.
         allowance_a: sensor allowance of that unit.
         measured_a: unit → what each party's meter shows, this deal's share, signed.
+        energy_unit_id: the unit at which the deal's amount is counted.
+        unconfirmed: whether a party is excluded, so that its converter was never confirmed in WAIT.
     """
 
     time: str = LEFT_OUT
     utc: str = ""
     reason: str = ""
     reference_unit_id: str = ""
-    around: Surroundings = Surroundings()
+    around: Surroundings = field(default_factory=Surroundings)
     holder_a: float | None = None
     expected_a: float = 0.0
     deviation_a: float = 0.0
     adjusts: str = ""
     allowance_a: float = 0.125
     measured_a: Mapping[str, float] = field(default_factory=dict)
+    energy_unit_id: str = ""
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,6 @@ class Remove:
 EFFECTS: Final[Effects[Deal]] = Effects()
 
 _REASONS: Final = {
-    "command_failed": "a unit did not carry out its command",
     "compensation_failed": "the current could not be compensated",
     "discharge_limit": "the discharging unit has reached dischargeUnitLowerLimitRsoc",
     "charge_limit": "the charging unit has reached chargeUnitUpperLimitRsoc",
@@ -175,7 +178,7 @@ def carry(draft: Draft[Deal]) -> None:
 
 @EFFECTS.define
 def adjust(draft: Draft[Deal]) -> None:
-    """Move the adjustable side by the deviation: together at most a tenth of the deal's current or twice the allowance."""
+    """Move the adjustable side by the deviation, in all at most a tenth of the current or twice the allowance."""
     deal, context = draft.record, draft.context
     unit_id, wanted_a = context.adjusts, deal.record.deal_grid_current_a
     side = side_of(deal, unit_id)
@@ -284,6 +287,12 @@ def complete(draft: Draft[Deal]) -> None:
     if detail.charge.amount_wh or detail.discharge.amount_wh or record.start_date_time:
         changes["charge_unit_amount_wh"] = round(detail.charge.amount_wh, 6)
         changes["discharge_unit_amount_wh"] = round(detail.discharge.amount_wh, 6)
+        counted = side_of(draft.record, context.energy_unit_id or record.charge_unit_id)
+        changes["cumulate_amount_wh"] = round(counted.amount_wh, 6)
+        changes["cumulate_date_time"] = record.stop_date_time or context.time
+        changes["cumulate_date_time_utc"] = record.stop_date_time_utc or context.utc
+    if context.unconfirmed:
+        changes["unconfirmed"] = True
     _record(draft, **changes)
 
 
@@ -342,5 +351,3 @@ def make_context(given: Mapping[str, Any]) -> DealContext:
 
 
 BINDING: Final = Binding("deal", EFFECTS, make_deal, make_context)
-
-__all__ = ["BINDING", "EFFECTS", "SMALL_A", "Append", "Ask", "DealContext", "Remove", "Report", "partner_of"]

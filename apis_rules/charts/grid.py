@@ -5,15 +5,17 @@ The planner of the Grid Master prepares a ``GridContext``. Commands are ``Order`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.charts.bindings import Binding
 from apis_rules.charts.deal import Report
 from apis_rules.charts.machine import Draft, Effects
 from apis_rules.charts.master.output import Order
 from apis_rules.ports.types import CommandName, CommandParams, ConverterMode, GridRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,12 +186,14 @@ def concerned_units(round_: Round) -> frozenset[str]:
 
 def is_term_ready(round_: Round) -> bool:
     """Whether this term may start, raise and move: everybody concerned has answered or is known not to."""
-    for unit_id in concerned_units(round_):
-        unit = round_.unit(unit_id)
-        known = unit is not None and unit.acknowledged
-        if not (known or is_confirmed(round_, unit_id) or is_unaccounted(round_, unit_id)):
-            return False
-    return True
+    return all(has_answered(round_, u) for u in concerned_units(round_))
+
+
+def has_answered(round_: Round, unit_id: str) -> bool:
+    """Whether the unit has acknowledged this term, is confirmed in WAIT, or is unaccounted for."""
+    unit = round_.unit(unit_id)
+    acknowledged = unit is not None and unit.acknowledged
+    return acknowledged or is_confirmed(round_, unit_id) or is_unaccounted(round_, unit_id)
 
 
 def to_announce(round_: Round) -> tuple[str, ...]:

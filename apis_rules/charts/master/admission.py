@@ -92,7 +92,7 @@ def reference_side(round_: Round, deal: Deal) -> str:
     """Return which unit of *deal* is its reference side: the holder, a large unit, else the side that policy names."""
     record, holder = deal.record, round_.grid.holder
     if round_.grid.state == "held" and holder in record.units:
-        return holder  # type: ignore[return-value]  # it is one of the units
+        return holder
     direction = round_.settings.reference_side
     if round_.grid.state == "held" and holder is not None:
         direction = next(

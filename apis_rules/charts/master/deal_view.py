@@ -8,7 +8,7 @@ from apis_rules.charts.deal import DealContext
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.admission import reference_side, wants_move, why_never
 from apis_rules.charts.master.energy import seconds_left
-from apis_rules.charts.master.round import AGAIN_S, GRID
+from apis_rules.charts.master.round import AGAIN_S
 from apis_rules.charts.master.sides import (
     Surroundings,
     direction_of,
@@ -35,8 +35,7 @@ READING_WAIT_S = 1.0
 def deal_facts(round_: Round, deal_id: str, deal: Deal, *, hopeful: bool = False) -> dict[str, object]:
     """Return the facts of *deal*; those that its state does not need are left out.
 
-    Args:
-        hopeful: take *deal* as it will be when the event's effects have confirmed its open command.
+    With *hopeful* the deal is given as it will be when the event's effects have confirmed its open command.
     """
     state = deal.state
     facts: dict[str, object] = {
@@ -62,7 +61,7 @@ def deal_facts(round_: Round, deal_id: str, deal: Deal, *, hopeful: bool = False
 def voltage_of(round_: Round, deal: Deal) -> str:
     """Return where the grid stands for the reference side of *deal*."""
     grid = round_.grid
-    here = grid.holder == reference_of(deal)
+    here = grid.holder in deal.record.units
     match grid.state:
         case "ramping":
             unit = round_.unit(grid.holder) if grid.holder else None
@@ -151,7 +150,7 @@ def _sampled_facts(round_: Round, deal: Deal) -> dict[str, object]:
 
 
 def is_sampled(round_: Round, deal: Deal) -> bool:
-    """Whether parties and holder were read directly before now and since their last switch; asks for what is missing."""
+    """Whether parties and holder were read just now and since their last switch; asks for what is missing."""
     units = {*deal.record.units, *accounts.holders(round_)}
     units -= {u for u in units if accounts.is_silent(round_, u)}
     switched_s = max((round_.ended.get(u, float("-inf")) for u in units), default=float("-inf"))
@@ -173,7 +172,7 @@ def adjustable_unit(round_: Round, deal: Deal) -> str:
 
 
 def deviation_of(round_: Round, deal: Deal) -> float | None:
-    """Return the holder's current against what the set-points and its drift make of it, the deal at its nominal current."""
+    """Return the holder's current less what set-points and drift make of it, the deal at its nominal current."""
     holder = round_.grid.holder
     unit = round_.unit(holder) if holder else None
     if unit is None or unit.grid_current_a is None:
@@ -195,9 +194,10 @@ def _others_expected_a(round_: Round, deal: Deal) -> float:
 def _others_span_a(round_: Round, deal: Deal) -> tuple[float, float]:
     holder = round_.grid.holder
     low_a, high_a = round_.load.holder_span_a(holder)
+    counted = round_.deals[deal.record.deal_id]
     for unit_id in deal.record.units:
-        if unit_id != holder and side_of(deal, unit_id).on:
-            least_a, most_a = signed_span_a(deal, unit_id)
+        if unit_id != holder and side_of(counted, unit_id).on:
+            least_a, most_a = signed_span_a(counted, unit_id)
             low_a, high_a = low_a + most_a, high_a + least_a
     return low_a, high_a
 
@@ -235,28 +235,23 @@ def _waits(round_: Round, unit_id: str) -> bool:
 
 def _ending_facts(round_: Round, deal_id: str, deal: Deal) -> dict[str, object]:
     reference, partner = reference_of(deal), partner_of(deal)
-    if reference in accounts.holders(round_) and round_.grid.state not in accounts.DEAD_GRID:
-        role = "holder"
-    elif side_of(deal, reference).on and not accounts.is_silent(round_, reference):
+    holding = accounts.holders(round_) if round_.grid.state not in accounts.DEAD_GRID else ()
+    role = "off"
+    if reference not in holding and side_of(deal, reference).on and not accounts.is_silent(round_, reference):
         role = "current"
-    else:
-        role = "off"
+    elif any(u in holding for u in deal.record.units):
+        role = "holder"
     others = [d for d in accounts.live_deals(round_) if d.record.deal_id != deal_id]
     facts: dict[str, object] = {
-        "partner_off": not side_of(deal, partner).on or accounts.is_silent(round_, partner) or is_gone(round_, partner),
+        "partner_off": not side_of(deal, partner).on or accounts.is_silent(round_, partner),
         "role": role,
         "needed": bool(others),
-        "shared": any(reference in d.record.units for d in others),
+        "shared": any(round_.grid.holder in d.record.units for d in others),
         "parted": is_parted(round_, deal),
     }
     if deal.state == "stopped":
         facts["sampled"] = is_sampled(round_, deal)
     return facts
-
-
-def is_gone(round_: Round, unit_id: str) -> bool:
-    """Whether the unit holds the voltage, or held it: then no current of its own is to be stopped."""
-    return unit_id == round_.grid.holder and round_.grid.state not in accounts.DEAD_GRID
 
 
 def is_parted(round_: Round, deal: Deal) -> bool:
@@ -316,6 +311,8 @@ def deal_context(round_: Round, deal: Deal, reason: str) -> DealContext:
         adjusts=adjusts,
         allowance_a=adjusted.limits.allowance_a if adjusted else 0.0,
         measured_a=_measured(round_, deal),
+        energy_unit_id=deal.record.unit_of(round_.settings.energy_side),
+        unconfirmed=any(u in round_.exclusions for u in units),
     )
 
 
@@ -327,6 +324,3 @@ def _measured(round_: Round, deal: Deal) -> dict[str, float]:
         if unit is not None and unit.grid_current_a is not None and total_a > 0:
             measured[unit_id] = unit.grid_current_a * side_of(deal, unit_id).to_a / total_a
     return measured
-
-
-__all__ = ["GRID", "STARTING", "STOPPING", "deal_context", "deal_facts"]

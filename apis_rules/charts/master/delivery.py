@@ -9,6 +9,7 @@ from apis_rules.charts.master.output import Order
 from apis_rules.charts.master.round import GRID
 
 if TYPE_CHECKING:
+    from apis_rules.charts.master.memory import Sent
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Command, Deal, GridRecord
 
@@ -40,6 +41,10 @@ def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome 
         return None
     if sent.seq > command.seq:
         return Outcome(command.seq, ok=False, reason="overtaken by another command")
+    return _heard(round_, owner, unit_id, command, sent)
+
+
+def _heard(round_: Round, owner: str, unit_id: str, command: Command, sent: Sent) -> Outcome | None:
     unit = round_.unit(unit_id)
     reason = ""
     for heard in reversed(unit.outcomes if unit else ()):
@@ -59,6 +64,29 @@ def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome 
         return _ended(round_, unit_id, Outcome(command.seq, ok=False, reason=f"{unit_id}: {why}"), round_.now_s)
     _send_again(round_, owner, unit_id, command)
     return None
+
+
+def end_orphans(round_: Round) -> None:
+    """Forget commands that no record waits for any more, as soon as they have ended or must have."""
+    grid = round_.grid
+    opened = [(grid.open_unit_id, grid.open_command)]
+    opened += [(d.open_unit_id, d.open_command) for d in round_.deals.values()]
+    waited = {(u, c.seq) for u, c in opened if c is not None and c.epoch == round_.picture.epoch}
+    for unit_id, sent in list(round_.sent.items()):
+        if (unit_id, sent.seq) in waited:
+            continue
+        unit = round_.unit(unit_id)
+        ends = [
+            h.at_s
+            for h in (unit.outcomes if unit else ())
+            if h.outcome.epoch == round_.picture.epoch
+            and h.outcome.seq == sent.seq
+            and h.outcome.failed not in (*LATER, *FOREIGN)
+        ]
+        if ends or round_.now_s - sent.first_s >= round_.settings.command_limit_s:
+            _ended(round_, unit_id, Outcome(sent.seq, ok=bool(ends)), max(ends, default=round_.now_s))
+        else:
+            round_.due(sent.first_s + round_.settings.command_limit_s)
 
 
 def _ended(round_: Round, unit_id: str, outcome: Outcome, at_s: float) -> Outcome:

@@ -89,9 +89,7 @@ def deal_demand(round_: Round, deal_id: str) -> Demand | None:
 def _why_cancel(round_: Round, deal: Deal) -> str | None:
     """A deal that was not switched is cancelled by a wish, by the mode, or where a party is silent too long."""
     silent = (
-        f"{u} does not answer"
-        for u in deal.record.units
-        if round_.absent.get(u, 0.0) >= round_.settings.absence_s
+        f"{u} does not answer" for u in deal.record.units if round_.absent.get(u, 0.0) >= round_.settings.absence_s
     )
     reaction = round_.picture.reaction
     if reaction is not None:

@@ -1,4 +1,4 @@
-"""Energy of a deal: trapezoids over the unit clock, each side for itself, and the moment to stop (specification 4.5)."""
+"""Energy of a deal: trapezoids over the unit clock, each side for itself; when to stop (specification 4.5)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ DATE_FORMAT: Final = "%Y/%m/%d-%H:%M:%S"
 def advance_clock(clock: UnitClock | None, read_s: float, unit_s: float) -> tuple[UnitClock, bool]:
     """Return the unit's clock after a reading, and whether it was set meanwhile.
 
-    Args:
-        read_s: runtime clock of the reading.
-        unit_s: what the unit's own clock showed, seconds of its local date since 1970.
-
-    The clock returned never goes back, and does not follow a jump: energy is not made or lost by setting a clock.
+    *read_s* is the runtime clock of the reading, *unit_s* what the unit's own clock showed, seconds of its local date
+    since 1970. The clock returned never goes back, and does not follow a jump: energy is not made or lost by setting
+    a clock.
     """
     if clock is None:
         return UnitClock(read_s, unit_s, read_s, unit_s), False

@@ -8,13 +8,23 @@ from apis_rules.charts.grid import GridContext
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.admission import reference_side
 from apis_rules.charts.master.energy import parse_time
-from apis_rules.charts.master.round import GRID
+from apis_rules.charts.master.round import GRID, Standing
 from apis_rules.charts.master.sides import direction_of, reference_of, side_of
 from apis_rules.ports.types import ConverterMode, Direction
 
 if TYPE_CHECKING:
+    from apis_rules.charts.master.picture import ManualOrder
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Deal
+
+HELD = frozenset(
+    {"authorizing", "held", "optimising", "announcing", "taking", "settling", "yielding", "straightening"}
+    | {"withdrawing", "restoring"}
+)
+"""States in which the recorded holder holds the voltage."""
+
+FORWARD = frozenset({"settling", "yielding"})
+"""States in which the other unit of a hand-over carries on where the holder is lost."""
 
 _UNGATED = frozenset({"clearing", "releasing", "draining", "stopping_parties", "stopping_voltage", "falling"})
 """States whose commands only take energy away: they wait for nothing."""
@@ -69,11 +79,23 @@ def _mode_word(round_: Round, unit_id: str) -> str:
 
 def has_lost_voltage(round_: Round) -> bool:
     """Whether a fresh reading shows that the holder does not hold what it should."""
-    holder = round_.grid.holder
-    return (
-        holder is not None
-        and round_.may_repeat(GRID, round_.grid)
-        and _mode_word(round_, holder) in ("off", "other")
+    grid = round_.grid
+    if grid.holder is None or grid.state not in HELD or round_.is_pending(grid):
+        return False
+    if grid.state in FORWARD and not accounts.is_term_ready(round_):
+        return False
+    return _mode_word(round_, grid.holder) in ("off", "other")
+
+
+def standing_of(round_: Round) -> Standing:
+    """Return how far this term has come."""
+    grid = round_.grid
+    holding = accounts.holders(round_) if grid.state not in accounts.DEAD_GRID else ()
+    return Standing(
+        holder_answered=all(accounts.has_answered(round_, u) for u in holding),
+        all_answered=accounts.is_term_ready(round_),
+        grid_agrees=grid.state not in HELD or (holding != () and _mode_word(round_, holding[0]) == "holding"),
+        half_done=grid.state not in ("dead", "held"),
     )
 
 
@@ -168,14 +190,24 @@ def next_holder(round_: Round, leaving: str) -> tuple[str, Deal] | None:
     return unit_id, deal
 
 
-def grid_context(round_: Round, *, reason: str = "", asking: Deal | None = None, event: str = "tick") -> GridContext:
-    """Return what the effects need for *event*; *asking* is the deal that asks."""
+def grid_context(
+    round_: Round,
+    *,
+    reason: str = "",
+    asking: Deal | None = None,
+    by_hand: ManualOrder | None = None,
+    event: str = "tick",
+) -> GridContext:
+    """Return what the effects need for *event*; *asking* is the deal that asks, *by_hand* the operator's order."""
     settings, grid = round_.settings, round_.grid
     holding = {*accounts.holders(round_)} if grid.state not in accounts.DEAD_GRID else set()
     unit_id, deal_id, target_v = "", asking.record.deal_id if asking else grid.deal_id, None
     old_mode, old_current_a = None, None
     if event == "energise" and asking is not None:
         unit_id, target_v = reference_of(asking), settings.operation_v
+    elif by_hand is not None:
+        unit_id, deal_id = by_hand.unit_id, None
+        target_v = by_hand.params.grid_voltage_v or settings.operation_v
     elif event == "move" and asking is not None:
         unit_id = reference_side(round_, asking)
         target_v = _take_over_v(round_, unit_id)

@@ -8,33 +8,60 @@ from apis_rules.charts.master import accounts
 from apis_rules.charts.master.energy import book
 from apis_rules.charts.master.output import Order
 from apis_rules.charts.master.sides import direction_of, side_of, switch_off, through_a, with_side
-from apis_rules.ports.types import CommandName, ConverterMode, Direction, OperationMode
+from apis_rules.ports.types import ActiveUnit, CommandName, ConverterMode, Direction, OperationMode
 
 if TYPE_CHECKING:
+    from apis_rules.charts.master.picture import UnitPicture
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Deal
 
-_LEAVING = frozenset({"stopping", "stopped", "deactivating", "parting", "scrammed"})
+_LEAVING = frozenset({"stopped", "deactivating", "parting", "scrammed"})
+_ALIGNED = frozenset({"activated", "warming_up", "compensating", "adjusting", "started", "stopping"})
 
 
-def book_energy(round_: Round) -> None:
-    """Book the energy of every deal that flows up to its units' newest readings, and note what is known to be off."""
+def keep_deals(round_: Round) -> None:
+    """Note in the deals what readings and the grid record have settled.
+
+    A side whose unit is confirmed in WAIT is off; where the voltage was handed over to a party, that is the reference
+    side; after a loss of the store a deal whose units know of any command counts as switched.
+    """
     for deal_id, deal in list(round_.deals.items()):
         changed = deal
         if deal.state in _LEAVING:
             for unit_id in deal.record.units:
                 if side_of(changed, unit_id).on and accounts.is_confirmed(round_, unit_id):
                     changed = switch_off(changed, unit_id)
-        settled = changed is not deal
-        if changed.detail.flowing:
-            changed = _booked(round_, changed)
-        if changed is deal:
+        elif deal.state in _ALIGNED and round_.grid.state in accounts.STEADY_GRID:
+            changed = _aligned(round_, changed)
+        if round_.picture.amnesia and not deal.switched:
+            units = (round_.unit(u) for u in deal.record.units)
+            if any(u is not None and u.outcomes for u in units):
+                changed = changed.model_copy(update={"switched": True})
+        round_.change_deal(deal_id, changed)
+
+
+def _aligned(round_: Round, deal: Deal) -> Deal:
+    holder = round_.grid.holder
+    if holder in deal.record.units and deal.detail.reference_unit_id != holder:
+        detail = deal.detail.model_copy(update={"reference_unit_id": holder})
+        deal = deal.model_copy(update={"detail": detail})
+    is_master = True if deal.record.deal_id == round_.grid.deal_id else None
+    if deal.record.is_master is not is_master:
+        deal = deal.model_copy(update={"record": deal.record.model_copy(update={"is_master": is_master})})
+    return deal
+
+
+def book_energy(round_: Round) -> None:
+    """Book the energy of every deal that flows up to its units' newest readings; now and then it is stored."""
+    for deal_id, deal in list(round_.deals.items()):
+        if not deal.detail.flowing:
             continue
+        changed = _booked(round_, deal)
         stored_s = round_.stored_s.setdefault(deal_id, round_.now_s)
-        if round_.now_s - stored_s >= round_.settings.store_s:
-            settled = True
+        due = round_.now_s - stored_s >= round_.settings.store_s
+        if due:
             changed = _with_amounts(round_, changed)
-        round_.change_deal(deal_id, changed, store=settled)
+        round_.change_deal(deal_id, changed, store=due)
 
 
 def _booked(round_: Round, deal: Deal) -> Deal:
@@ -43,7 +70,7 @@ def _booked(round_: Round, deal: Deal) -> Deal:
         side = side_of(deal, unit_id)
         if unit is None or clock is None or unit.battery_power_w is None or clock.read_s != unit.read_at_s:
             continue
-        if side.sample is not None and side.sample.at_s == clock.unit_s and through_a(deal) > 0:
+        if side.sample is not None and clock.unit_s <= side.sample.at_s:
             continue
         charges = direction_of(deal, unit_id) is Direction.CHARGE
         power_w = unit.battery_power_w if charges else -unit.battery_power_w
@@ -94,15 +121,16 @@ def send_strays(round_: Round) -> None:
         elif _is_stray(round_, unit_id):
             unit = round_.picture.units[unit_id]
             round_.report("two_references", unit_id, detail=str(unit.mode))
-            round_.active.setdefault(unit_id, _active(unit.mode))
+            round_.active.setdefault(unit_id, _found_active(unit))
             round_.stop(Order(unit_id, CommandName.WAIT))
 
 
-def _active(mode: ConverterMode | None):  # noqa
-    from apis_rules.ports.types import ActiveUnit
+_DIRECTIONS = {ConverterMode.CHARGE: Direction.CHARGE, ConverterMode.DISCHARGE: Direction.DISCHARGE}
 
-    directions = {ConverterMode.CHARGE: Direction.CHARGE, ConverterMode.DISCHARGE: Direction.DISCHARGE}
-    return ActiveUnit(direction=directions.get(mode) if mode else None)
+
+def _found_active(unit: UnitPicture) -> ActiveUnit:
+    direction = _DIRECTIONS.get(unit.mode) if unit.mode else None
+    return ActiveUnit(direction=direction, current_a=abs(unit.grid_current_a or 0.0))
 
 
 def _is_stray(round_: Round, unit_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.output import Order, Reply
@@ -25,7 +25,7 @@ def serve_orders(round_: Round, grid_event: Callable[..., bool]) -> None:
         if order.unit_id in round_.sent:
             continue
         if order.name is CommandName.VOLTAGE_REFERENCE:
-            _hold(round_, order, grid_event)
+            grid_event(round_, "reference_by_hand", by_hand=order)
         elif order.name is CommandName.WAIT and order.unit_id == round_.grid.holder:
             grid_event(round_, "release", reason="by hand")
         else:
@@ -33,27 +33,20 @@ def serve_orders(round_: Round, grid_event: Callable[..., bool]) -> None:
         round_.reply(Reply(order.order_id))
 
 
+_BY_HAND: Final = frozenset(
+    {CommandName.WAIT, CommandName.CHARGE, CommandName.DISCHARGE, CommandName.VOLTAGE_REFERENCE}
+)
+
+
 def _why_refused(round_: Round, order: ManualOrder) -> str | None:
-    if order.name not in (
-        CommandName.WAIT,
-        CommandName.CHARGE,
-        CommandName.DISCHARGE,
-        CommandName.VOLTAGE_REFERENCE,
-    ):
-        return f"{order.name} is not given by hand"
-    if round_.picture.mode is not OperationMode.MANUAL:
-        return f"the operation mode is {round_.picture.mode}, not manual"
-    if accounts.live_deals(round_):
-        return "deals are still running"
-    if order.unit_id not in round_.settings.members:
-        return f"{order.unit_id} is no member"
-    if order.name is CommandName.VOLTAGE_REFERENCE:
-        if round_.grid.state != "dead":
-            return f"the grid is {round_.grid.state}, not dead"
-        if accounts.bus_of(round_) not in ("dead", "raised"):
-            return "the bus is not known to be dead"
-    return None
-
-
-def _hold(round_: Round, order: ManualOrder, grid_event: Callable[..., bool]) -> None:
-    grid_event(round_, "reference_by_hand", manual=order)
+    mode, grid = round_.picture.mode, round_.grid
+    holds = order.name is CommandName.VOLTAGE_REFERENCE
+    reasons = {
+        f"{order.name} is not given by hand": order.name not in _BY_HAND,
+        f"the operation mode is {mode}, not manual": mode is not OperationMode.MANUAL,
+        f"{order.unit_id} is no member": order.unit_id not in round_.settings.members,
+        "deals are still running": bool(accounts.live_deals(round_)),
+        f"the grid is {grid.state}, not dead": holds and grid.state != "dead",
+        "the bus is not known to be dead": holds and accounts.bus_of(round_) not in ("dead", "raised"),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)

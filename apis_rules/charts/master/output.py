@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from apis_rules.charts.master.memory import Memory
 from apis_rules.ports.types import CommandName, CommandParams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from apis_rules.ports.types import Category, Command, DealRecord, Extent, Level
 
 
@@ -19,7 +20,7 @@ class Order:
 
     unit_id: str
     name: CommandName
-    params: CommandParams = CommandParams()
+    params: CommandParams = field(default_factory=CommandParams)
 
     def __str__(self) -> str:
         parts = [self.unit_id, str(self.name)]
@@ -94,6 +95,7 @@ class MasterPlan:
         reads: units of which a reading is wanted now.
         announce: units to which the term may be announced now.
         refresh: unit → ids of its deals, for the next refresh.
+        holder_answered, all_answered, grid_agrees, busy: facts of the chart ``grid_master``, as seen in this round.
         waiting: why no deal is activated; empty where one may be.
         next_deadline_s: when to plan again at the latest (runtime clock).
     """
@@ -107,7 +109,11 @@ class MasterPlan:
     announce: tuple[str, ...] = ()
     refresh: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     replies: tuple[Reply, ...] = ()
+    holder_answered: bool = False
+    all_answered: bool = False
+    grid_agrees: bool = False
+    busy: bool = True
     waiting: tuple[str, ...] = ()
     next_deadline_s: float = 0.0
-    memory: Memory = Memory()
-    memory_if_refused: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
+    memory_if_refused: Memory = field(default_factory=Memory)

@@ -1,21 +1,22 @@
-"""Everything the Grid Master knows when it plans: records, readings, outcomes, wishes. Values only; nothing is asked."""
+"""Everything the Grid Master knows when it plans: records, readings, outcomes, wishes. Values only."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from apis_rules.charts.master.memory import Memory
-from apis_rules.charts.master.settings import UnitLimits
-from apis_rules.ports.types import ConverterMode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from apis_rules.charts.master.settings import UnitLimits
     from apis_rules.ports.types import (
         ActiveRecord,
         CommandName,
         CommandParams,
+        ConverterMode,
         Deal,
         Epoch,
         GridRecord,
@@ -119,20 +120,21 @@ class ManualOrder:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Attributes:
+    """What the Grid Master knows at one moment.
 
-    complete: whether the view of shared state is fresh and contains this term's own epoch.
-    act_until_s: when the last acknowledged renewal was sent + the lease's life - its margin (runtime clock).
-    renewed: whether the last renewal was acknowledged in time; absence counts only then.
-    refresh: number of the last refresh that was sent.
-    stop_requests: deal → unit → reason, as the parties wrote them.
-    amnesia: whether the store was lost or went back, and no operator has set a mode since.
-    sustaining: whether the time after a community error has not passed.
-    recorded: deals whose final record is known to be in the stream.
-    draws: random numbers in [0, 1) for the order of an authorization; sixteen are enough.
-    utc: wall clock, ``yyyy-MM-ddTHH:mm:ss.mmmZ``.
-    local_s: own clock as seconds of the local date since 1970, where a unit's clock is not known.
-    memory: what the last plan of this term returned; at its start ``Memory()``.
+    Attributes:
+        complete: whether the view of shared state is fresh and contains this term's own epoch.
+        act_until_s: when the last acknowledged renewal was sent + the lease's life - its margin (runtime clock).
+        renewed: whether the last renewal was acknowledged in time; absence counts only then.
+        refresh: number of the last refresh that was sent.
+        stop_requests: deal → unit → reason, as the parties wrote them.
+        amnesia: whether the store was lost or went back, and no operator has set a mode since.
+        sustaining: whether the time after a community error has not passed.
+        recorded: deals whose final record is known to be in the stream.
+        draws: random numbers in [0, 1) for the order of an authorization; sixteen are enough.
+        utc: wall clock, ``yyyy-MM-ddTHH:mm:ss.mmmZ``.
+        local_s: own clock as seconds of the local date since 1970, where a unit's clock is not known.
+        memory: what the last plan of this term returned; at its start ``Memory()``.
     """
 
     complete: bool
@@ -156,4 +158,4 @@ class Picture:
     recorded: frozenset[str] = frozenset()
     orders: tuple[ManualOrder, ...] = ()
     draws: tuple[float, ...] = (0.0,) * 16
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)

@@ -1,25 +1,36 @@
 """The pure planner of the Grid Master: what is written, commanded and told, given everything it knows.
 
 ``plan`` goes one way round: what was seen → what became of open commands → what the community demands → the grid chart
-→ each deal in order → converters that nobody asked for → the ``active`` record. Records change only in one batch that is
-stored before anything is commanded, so a new master goes on from any of them. Whatever only takes energy away leaves at
-once and waits for nothing (README, "How one node at a time commands").
+→ each deal in order → converters that nobody asked for → the ``active`` record. Records change only in one batch that
+is stored before anything is commanded, so a new master goes on from any of them. Whatever only takes energy away leaves
+at once and waits for nothing (README, "How one node at a time commands").
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from apis_rules.charts.bindings import binding_of
+from apis_rules.charts.bindings import binding_of, bundled_chart
 from apis_rules.charts.deal import Append, Ask, Remove, Report
 from apis_rules.charts.grid import Tell
-from apis_rules.charts.load import bundled_chart
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.deal_view import STARTING, deal_context, deal_facts
-from apis_rules.charts.master.delivery import Outcome, outcome_of
+from apis_rules.charts.master.delivery import Outcome, end_orphans, outcome_of
 from apis_rules.charts.master.demands import deal_demand, grid_demand
-from apis_rules.charts.master.grid_view import grid_context, grid_facts, has_lost_voltage, next_holder
-from apis_rules.charts.master.housekeeping import book_energy, keep_active, keep_exclusions, send_strays
+from apis_rules.charts.master.grid_view import (
+    grid_context,
+    grid_facts,
+    has_lost_voltage,
+    next_holder,
+    standing_of,
+)
+from apis_rules.charts.master.housekeeping import (
+    book_energy,
+    keep_active,
+    keep_deals,
+    keep_exclusions,
+    send_strays,
+)
 from apis_rules.charts.master.manual import serve_orders
 from apis_rules.charts.master.output import MasterPlan, Order
 from apis_rules.charts.master.round import AGAIN_S, GRID, Round
@@ -27,7 +38,7 @@ from apis_rules.charts.master.sides import confirm
 
 if TYPE_CHECKING:
     from apis_rules.charts.machine import Machine, Plan
-    from apis_rules.charts.master.picture import Picture
+    from apis_rules.charts.master.picture import ManualOrder, Picture
     from apis_rules.charts.master.settings import MasterSettings
     from apis_rules.ports.types import Deal, GridRecord
 
@@ -54,17 +65,20 @@ class Planner:
         round_ = Round(self.settings, picture, now_s)
         accounts.observe(round_)
         keep_exclusions(round_)
-        book_energy(round_)
+        end_orphans(round_)
         self._deliver(round_)
+        keep_deals(round_)
+        book_energy(round_)
         self._demand(round_)
         self._grid_ticks(round_)
         for deal_id in self._ordered(round_):
             self._deal_ticks(round_, deal_id)
         self._grid_ticks(round_)
         serve_orders(round_, self._grid_event)
+        book_energy(round_)
         send_strays(round_)
         keep_active(round_)
-        return round_.finish(accounts.to_announce(round_))
+        return round_.finish(accounts.to_announce(round_), standing_of(round_))
 
     # -- what became of commands --------------------------------------------------------------------------------------
 
@@ -112,7 +126,7 @@ class Planner:
             round_.timers[GRID] = timers
         due = self._grid.next_deadline(timers)
         while due is not None and due.at_s <= round_.now_s:
-            self._grid_event(round_, due.event, reason="it took too long")
+            self._grid_event(round_, due.event, reason=f"{round_.grid.state} took too long")
             due = self._grid.next_deadline(round_.timers[GRID])
         if due is not None:
             round_.due(due.at_s)
@@ -120,16 +134,20 @@ class Planner:
             if not self._grid_event(round_, "tick"):
                 break
 
-    def _grid_event(self, round_: Round, event: str, *, reason: str = "", asking: Deal | None = None) -> bool:
+    def _grid_event(
+        self,
+        round_: Round,
+        event: str,
+        *,
+        reason: str = "",
+        asking: Deal | None = None,
+        by_hand: ManualOrder | None = None,
+    ) -> bool:
         """Give the grid chart one event; whether it was answered with a move."""
         before = round_.grid
-        context = grid_context(round_, reason=reason, asking=asking, event=event)
+        context = grid_context(round_, reason=reason, asking=asking, by_hand=by_hand, event=event)
         plan = self._grid.advance(before, event, grid_facts(round_), context)
         timers = round_.timers.get(GRID) or self._grid.start_timers(before.state, round_.now_s)
-        orders = [c for c in plan.commands if isinstance(c, Order)]
-        if not all(round_.can_order(o) for o in orders):
-            round_.due(round_.now_s + AGAIN_S)
-            return False
         round_.timers[GRID] = self._grid.move_timers(timers, plan, round_.now_s)
         if plan.taken is None:
             return False
@@ -141,10 +159,12 @@ class Planner:
                 round_.level_since_s = None
                 round_.retry_s.pop(GRID, None)
         round_.grid = grid
-        self._perform_grid(round_, plan, orders)
+        self._perform_grid(round_, plan)
         return plan.moved
 
-    def _perform_grid(self, round_: Round, plan: Plan[GridRecord], orders: list[Order]) -> None:
+    def _perform_grid(self, round_: Round, plan: Plan[GridRecord]) -> None:
+        # What cannot be ordered yet, the unit being busy, is ordered when the state's command is repeated.
+        orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
         for order in orders:
             if round_.grid.state in ("stopping_parties", "stopping_voltage"):
                 round_.stop(order)
@@ -173,10 +193,6 @@ class Planner:
         before = round_.deals[deal_id]
         facts = deal_facts(round_, deal_id, seen or before, hopeful=seen is not None)
         plan = self._deal.advance(before, event, facts, deal_context(round_, before, reason))
-        orders = [c for c in plan.commands if isinstance(c, Order)]
-        if not all(round_.can_order(o) for o in orders):
-            round_.due(round_.now_s + AGAIN_S)
-            return False
         if plan.taken is None:
             return False
         deal = plan.record
@@ -185,10 +201,11 @@ class Planner:
             if plan.state != before.state:
                 round_.retry_s.pop(deal_id, None)
         round_.change_deal(deal_id, deal)
-        self._perform_deal(round_, deal_id, plan, orders)
+        self._perform_deal(round_, deal_id, plan)
         return plan.moved
 
-    def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal], orders: list[Order]) -> None:
+    def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal]) -> None:
+        orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
         for order in orders:
             command = round_.issue(order, deal_id)
             update = {"open_command": command, "open_unit_id": order.unit_id}

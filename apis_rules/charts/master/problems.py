@@ -25,7 +25,7 @@ _HARDWARE_ERROR = (Category.HARDWARE, Extent.GLOBAL, Level.ERROR)
 _HARDWARE_WARN = (Category.HARDWARE, Extent.GLOBAL, Level.WARN)
 
 PROBLEMS: Final[Mapping[str, ProblemKind]] = {
-    "grid_already_live": ProblemKind(*_HARDWARE_ERROR, "the grid is live before the first deal: another voltage source"),
+    "grid_already_live": ProblemKind(*_HARDWARE_ERROR, "the grid is live before the first deal: a foreign source"),
     "masked_bus": ProblemKind(*_HARDWARE_ERROR, "the grid stays near the voltage at which a converter cannot start"),
     "ramp_timeout": ProblemKind(*_HARDWARE_ERROR, "the grid voltage did not rise in time"),
     "bus_not_dead": ProblemKind(*_HARDWARE_ERROR, "the grid is not dead in time; this unit held the voltage last"),

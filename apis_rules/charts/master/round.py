@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.master.energy import format_time
@@ -10,7 +11,6 @@ from apis_rules.charts.master.load import BusLoad
 from apis_rules.charts.master.memory import Booked, Memory, Sent
 from apis_rules.charts.master.output import MasterPlan, Order, Problem, Put, Reply, Send
 from apis_rules.charts.master.problems import PROBLEMS
-from apis_rules.charts.master.sides import direction_of, side_of
 from apis_rules.ports.types import (
     ActiveRecord,
     ActiveUnit,
@@ -18,6 +18,7 @@ from apis_rules.ports.types import (
     CommandName,
     Deal,
     DealRecord,
+    DealSide,
     Direction,
     GridRecord,
     Lock,
@@ -40,6 +41,16 @@ LATEST_S: Final = 1.0
 """A round is due at least that often: readings age, silence grows."""
 
 _DIRECTIONS: Final = {CommandName.CHARGE: Direction.CHARGE, CommandName.DISCHARGE: Direction.DISCHARGE}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far this term has come: what the chart of the mastership asks."""
+
+    holder_answered: bool
+    all_answered: bool
+    grid_agrees: bool
+    half_done: bool
 
 
 class Round:
@@ -87,8 +98,8 @@ class Round:
 
     def _number_from_records(self) -> None:
         # A write whose fate was unknown may have stored a number that the memory does not know.
-        for record in (self.grid, *self.deals.values()):
-            command = record.open_command
+        commands = (self.grid.open_command, *(d.open_command for d in self.deals.values()))
+        for command in commands:
             if command is not None and command.epoch == self.picture.epoch:
                 self.last_seq = max(self.last_seq, command.seq)
 
@@ -236,7 +247,7 @@ class Round:
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
-    def finish(self, announce: tuple[str, ...]) -> MasterPlan:
+    def finish(self, announce: tuple[str, ...], standing: Standing) -> MasterPlan:
         """Return the plan of this round."""
         puts = self._puts()
         memory = self._memory()
@@ -257,6 +268,10 @@ class Round:
             announce=announce,
             refresh=self._refresh(),
             replies=tuple(self._replies),
+            holder_answered=standing.holder_answered,
+            all_answered=standing.all_answered,
+            grid_agrees=standing.grid_agrees,
+            busy=bool(self.sent) or standing.half_done,
             waiting=tuple(dict.fromkeys(self.waiting)),
             next_deadline_s=self._due_s,
             memory=memory,
@@ -322,10 +337,7 @@ def _with_booked(deal: Deal, booked: Booked | None) -> Deal:
     return deal.model_copy(update={"detail": detail})
 
 
-def _newer(stored, booked):  # noqa
+def _newer(stored: DealSide, booked: DealSide) -> DealSide:
     if booked.sample is None or (stored.sample is not None and stored.sample.at_s >= booked.sample.at_s):
         return stored
     return stored.model_copy(update={"amount_wh": booked.amount_wh, "sample": booked.sample})
-
-
-__all__ = ["AGAIN_S", "GRID", "Round", "direction_of", "side_of"]

@@ -152,7 +152,7 @@ class MasterSettings:
 
     @property
     def live_voltage_v(self) -> float:
-        """Above this somebody else already feeds the bus: min + 2 × separation."""
+        """Above this somebody else already feeds the bus: twice the separation above min."""
         return self.range_min_v + 2 * self.separation_v
 
     @property

@@ -175,10 +175,9 @@ def plan_down(deal: Deal, around: Surroundings, *, reference_too: bool) -> tuple
     or where *reference_too*. Silent units are left out. None where no step is possible now.
     """
     partner, reference = partner_of(deal), reference_of(deal)
+    order: tuple[str, ...] = (partner, reference)
     if not side_of(deal, partner).on or partner in around.silent:
         order = (reference,) if reference_too else ()
-    else:
-        order = (partner, reference)
     for unit_id in order:
         side = side_of(deal, unit_id)
         if unit_id == around.holder or unit_id in around.silent or not side.on:
@@ -198,6 +197,5 @@ def _lowered(deal: Deal, unit_id: str, target_a: float, around: Surroundings) ->
     lowered = with_side(deal, unit_id, side.model_copy(update=span))
     if target_a == 0 and unit_id not in around.busy:
         return lowered, Order(unit_id, CommandName.WAIT)
-    return lowered, Order(
-        unit_id, CommandName.CURRENT, CommandParams(grid_current_a=around.other_a(unit_id) + target_a)
-    )
+    total_a = around.other_a(unit_id) + target_a
+    return lowered, Order(unit_id, CommandName.CURRENT, CommandParams(grid_current_a=total_a))
