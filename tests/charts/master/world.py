@@ -305,6 +305,7 @@ class World:
     # -- units --------------------------------------------------------------------------------------------------------
 
     def deliver(self, unit_id: str, command: Command) -> None:
+        """One command over either path: known, old, a stop, for another boot, or to be carried out."""
         unit = self.units[unit_id]
         if not unit.up:
             return
@@ -312,26 +313,18 @@ class World:
         if known is not None:
             self.hear(unit, known)
             return
-        if unit.highest is not None and command.epoch.number < unit.highest.number:
-            return
         if unit.highest is None or command.epoch.number > unit.highest.number:
-            unit.highest, unit.last_seq = command.epoch, 0
-            unit.busy = None
-        if command.seq < unit.last_seq:
+            unit.highest, unit.last_seq, unit.busy = command.epoch, 0, None
+        open_seq = unit.busy[0].seq if unit.busy else None
+        if command.epoch.number < unit.highest.number or command.seq < unit.last_seq or command.seq == open_seq:
             return
-        if unit.busy is not None and unit.busy[0].seq == command.seq:
+        if command.name.stops and unit.busy is not None:
+            self.finish(unit, unit.busy[0], failed="aborted")
+        refused = "other boot" if command.boot != unit.boot else "busy" if unit.busy is not None else None
+        if refused is not None and not command.name.stops:
+            self.hear(unit, self.outcome(unit, command, refused))
             return
-        if command.name.stops:
-            if unit.busy is not None:
-                self.finish(unit, unit.busy[0], failed="aborted")
-        elif command.boot != unit.boot:
-            self.hear(unit, self.outcome(unit, command, "other boot"))
-            return
-        elif unit.busy is not None:
-            self.hear(unit, self.outcome(unit, command, "busy"))
-            return
-        unit.last_seq = command.seq
-        unit.refreshed_s = self.now_s
+        unit.last_seq, unit.refreshed_s = command.seq, self.now_s
         unit.busy = (command, self.now_s + self.latency_s)
 
     def finish(self, unit: Unit, command: Command, failed: str | None = None) -> None:
