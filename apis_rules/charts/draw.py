@@ -27,46 +27,45 @@ def draw_mermaid(chart: Chart) -> str:
     """Return *chart* as a Mermaid state diagram.
 
     A group is a box. What leads to a state is an arrow from the state, or from the group for all states inside; what
-    stays, and what is done on entering, stands in the state itself.
+    stays, and what is done on entering, stands in the state itself, also where its group says so.
     """
     lines = ["stateDiagram-v2", f"{_INDENT}[*] --> {chart.initial.name}"]
     for state in chart.states:
-        lines.extend(_boxes(state, 1))
+        lines.extend(_boxes(chart, state, 1))
     for state in chart.declared:
         lines.extend(_arrows(state))
     lines.extend(f"{_INDENT}{leaf.name} --> [*]" for leaf in chart.leaves.values() if leaf.final)
     return "\n".join(lines) + "\n"
 
 
-def _boxes(state: Declared, depth: int) -> Iterator[str]:
+def _boxes(chart: Chart, state: Declared, depth: int) -> Iterator[str]:
     pad = _INDENT * depth
     if state.children:
         yield f"{pad}state {state.name} {{"
         for child in state.children:
-            yield from _boxes(child, depth + 1)
+            yield from _boxes(chart, child, depth + 1)
         yield f"{pad}}}"
         return
-    lines = [*_inside(state)]
+    lines = [*_inside(chart, state)]
     yield f"{pad}{state.name}"
     if lines:
         yield f"{pad}{state.name} : {_BREAK.join([f'<b>{state.name}</b>', *lines])}"
 
 
-def _inside(state: Declared) -> Iterator[str]:
-    """Yield what happens in *state* without leaving it."""
-    if state.entry:
-        yield f"enter / {_escape(', '.join(map(str, state.entry)))}"
-    for event, answer in _answers(state):
-        if answer.target is None:
-            yield _label(event, answer, ", ")
+def _inside(chart: Chart, leaf: Declared) -> Iterator[str]:
+    """Yield what happens in *leaf* without leaving it."""
+    if leaf.entry:
+        yield f"enter / {_escape(', '.join(map(str, leaf.entry)))}"
+    for event, edges in chart.answers[leaf.name].items():
+        for edge in edges:
+            if edge.answer.target is None:
+                yield _label(event, edge.answer, ", ")
 
 
 def _arrows(state: Declared) -> Iterator[str]:
     for event, answer in _answers(state):
         if answer.target is not None:
             yield f"{_INDENT}{state.name} --> {answer.target} : {_label(event, answer, ',' + _BREAK)}"
-        elif state.children:
-            yield f"{_INDENT}{state.name} --> {state.name} : {_label(event, answer, ',' + _BREAK)}{_BREAK}(stays)"
 
 
 def _answers(state: Declared) -> Iterable[tuple[str, Answer]]:
@@ -76,7 +75,8 @@ def _answers(state: Declared) -> Iterable[tuple[str, Answer]]:
 def _label(event: str, answer: Answer, comma: str) -> str:
     guard = f" [{_escape(answer.guard.text)}]" if answer.guard else ""
     effects = comma.join(_escape(str(call)) for call in answer.effects)
-    return f"{_escape(event)}{guard} / {effects}" if effects else f"{_escape(event)}{guard}"
+    nothing = "" if answer.target else " / nothing"
+    return f"{_escape(event)}{guard} / {effects}" if effects else f"{_escape(event)}{guard}{nothing}"
 
 
 def _escape(text: str) -> str:

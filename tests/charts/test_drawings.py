@@ -32,13 +32,17 @@ def test_nothing_is_left_out(name: str) -> None:
             for answer in answers:
                 guard = f" [{answer.guard.text}]" if answer.guard else ""
                 label = f"{event}{guard.replace('<', '#lt;').replace('>', '#gt;')}"
-                if answer.effects:
-                    label += " / " + ",<br/>".join(map(str, answer.effects))
+                done = [str(call) for call in answer.effects]
                 if answer.target is not None:
+                    label += f" / {',<br/>'.join(done)}" if done else ""
                     assert f"    {state.name} --> {answer.target} : {label}" in arrows
-                elif not state.children:
-                    assert any(label.replace(",<br/>", ", ") in a for a in arrows if f"{state.name} : <b>" in a)
-                assert " ".join(answer.note.split()) in page.replace("\\|", "|")
+                    continue
+                label += f" / {', '.join(done) or 'nothing'}"
+                for leaf in chart.leaves.values():
+                    if any(t.answer is answer for t in chart.answers[leaf.name].get(event, ())):
+                        assert any(f"{leaf.name} : <b>" in line and label in line for line in arrows)
+    for note in (a.note for s in chart.declared for answers in s.answers.values() for a in answers):
+        assert " ".join(note.split()) in page.replace("\\|", "|")
     for thing in (*chart.events.values(), *chart.effects.values(), *chart.facts.values(), *chart.values.values()):
         assert thing.name in page
         assert " ".join(thing.about.split()) in page

@@ -63,5 +63,17 @@ def test_nothing_is_done_outside_the_community() -> None:
     """Before joining, without store or driver, and on the way out, nothing new is agreed or commanded."""
     chart = bundled_chart("node")
     for state in ("looking", "quieting", "checking", "refused", "degraded", "draining", "forcing", "stopped"):
-        assert chart.allows(state) <= {"obey", "deal"}
+        assert chart.allows(state) <= {"obey", "deal", "master"}
+
+
+def test_a_community_that_stops_keeps_a_master() -> None:
+    """While deals are ended in order, by the mode or because every node stops, there may be a Grid Master."""
+    chart = bundled_chart("node")
+    for state in ("stopping", "halted", "draining"):
+        assert "master" in chart.allows(state)
+
+
+def test_an_observer_may_do_nothing() -> None:
+    """It decides and publishes, and never acts."""
+    chart = bundled_chart("node")
     assert chart.allows("observer") == set()

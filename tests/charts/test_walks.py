@@ -67,10 +67,10 @@ def walks(tmp_path: Path, text: str, head: str = "values: {leave_s: 12, drain_s:
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("{event: terminate, to: forcing, commands: [leave mastership, \"ask for the end of the unit's deals\"]}",
+        ("{event: terminate, to: forcing, commands: [\"ask for the end of the unit's deals\"]}",
          "leads to draining, not to forcing"),
         ("{event: terminate, to: draining}",
-         "commands are leave mastership, ask for the end of the unit's deals; expected none"),
+         "commands are ask for the end of the unit's deals; expected none"),
         ("{event: lost, to: degraded, commands: [weep]}", "commands are none; expected weep"),
         ("{event: lost, to: degraded, writes: [all]}", "writes are none; expected all"),
         ("{event: lost, to: degraded, record: {exit_code: 2}}", "the record's exit_code is None, not 2"),
