@@ -96,6 +96,19 @@ def test_another_mode_in_the_answer_fails_the_command() -> None:
     assert outcome.status.status.mode is ConverterMode.WAIT
 
 
+def test_the_other_direction_in_the_answer_fails_the_command() -> None:
+    """A converter that discharges when it is told to charge shares the operation mode and fails all the same."""
+    world = World().reach("waiting")
+    world.order(N.CHARGE, grid_current_a=1.0)
+    request = world.pending(WRITES)
+    assert request is not None
+    world.converter.mode = ConverterMode.DISCHARGE
+    world.converter.obeys = False
+    world.answer(request)
+    world.run()
+    assert world.outcomes[-1].failed == "mode"
+
+
 @pytest.mark.parametrize("name", [N.CHARGE, N.DISCHARGE])
 def test_the_wrong_direction_is_seen(name: CommandName) -> None:
     """Charge and discharge share one operation mode; the current's sign tells them apart."""

@@ -167,6 +167,7 @@ def test_a_refresh_restarts_the_time_and_nothing_else_does() -> None:
 def test_the_holders_time_runs_on_over_a_restart(away_s: float) -> None:
     """H counts from the last refresh: a restarted holder keeps holding, and stops when that time is out."""
     world = World().reach("holding")
+    world.pass_time(10, refresh=True)
     last_s = world.unit.memory.refreshed_at_s
     assert last_s is not None
     world.now_s += away_s
@@ -177,6 +178,16 @@ def test_the_holders_time_runs_on_over_a_restart(away_s: float) -> None:
     assert world.shows == "reference"
     world.pass_time(1.1)
     assert world.shows == "wait"
+
+
+def test_a_restarted_holder_goes_on_from_the_set_point_that_the_converter_shows() -> None:
+    """The voltage that a hand-over keeps is the one that is really held, also after a restart."""
+    world = World().reach("holding")
+    world.obey(N.VOLTAGE, grid_voltage_v=345.0)
+    world.start()
+    world.run()
+    assert world.obey(N.WILL_HAND_OVER).ok
+    assert world.converter.writes[-1] == "set 345 V droop 0.039"
 
 
 def test_a_machine_that_was_started_anew_has_no_last_refresh() -> None:
@@ -224,7 +235,22 @@ def test_a_dead_bus_is_seen_while_a_charge_begins() -> None:
     world.order(N.CHARGE, grid_current_a=2.0)
     request = world.pending(WRITES)
     assert request is not None
-    assert "set WAIT" in world.answer(request)
+    assert world.answer(request)[0] == "set WAIT"
+    world.run()
+    assert world.converter.writes == ["set CHARGE 350 V 1 A droop 0", "set WAIT"]
+
+
+def test_a_unit_that_may_have_become_the_holder_is_spared_and_says_that_it_goes() -> None:
+    """After a lost write of the voltage reference's mode the unit counts as holder until a reading shows otherwise."""
+    world = World(bus_v=0.0).reach("waiting")
+    world.order(N.VOLTAGE_REFERENCE)
+    while (request := world.pending(WRITES)) is None:
+        world.answer(next(iter(world.under_way)))
+    world.lose(request)
+    while world.unit.state != "blind":
+        world.lose(next(iter(world.under_way)))
+    assert world.order(N.SCRAM, exclude_voltage_reference=True) == [f"report 1/{world.seq} ok", "remember", "remember"]
+    assert world.give(StopLocal("end")) == ["announce voltage going", "set WAIT"]
 
 
 def test_the_holders_own_fault() -> None:

@@ -17,7 +17,7 @@ from apis_rules.charts.unit import (
     Refreshed,
     UnitMemory,
 )
-from apis_rules.ports.types import CommandName
+from apis_rules.ports.types import CommandName, ConverterMode
 from tests.charts.unit.world import WRITES, World, epoch
 
 STOPS = (CommandName.WAIT, CommandName.SCRAM)
@@ -216,6 +216,106 @@ def test_set_points_that_make_no_sense_are_refused(name: CommandName, params: di
     world = World().reach("waiting")
     assert world.obey(name, **params).failed == f"parameters: {text}"
     assert world.converter.writes == []
+
+
+def test_a_disk_that_takes_its_time_holds_up_the_command_alone() -> None:
+    """While a command waits for the disk, a second one is busy, and a stop is obeyed and ends the first unwritten."""
+    world = World().reach("charging")
+    world.disk_hangs = True
+    first = world.command(CommandName.CURRENT, grid_current_a=2.0)
+    assert world.give(Ordered(first)) == ["remember"]
+    assert world.order(CommandName.CURRENT, grid_current_a=0.5) == [f"report 1/{world.seq} busy"]
+    assert world.order(CommandName.WAIT)[0] == "set 0 A"
+    world.disk_hangs = False
+    world.finish_remembering()
+    world.run()
+    assert "set 2 A" not in world.converter.writes
+    assert {(o.seq, o.failed) for o in world.outcomes[-2:]} == {(first.seq, "aborted"), (world.seq, None)}
+
+
+def test_a_newer_epoch_in_a_pause_between_two_looks() -> None:
+    """Where nothing of the old command is under way, it ends at once."""
+    world = World().reach("waiting")
+    world.converter.wrong_sign = True
+    world.order(CommandName.CHARGE, grid_current_a=1.0)
+    while world.unit.state != "pausing":
+        world.answer(next(iter(world.under_way)))
+    world.give(Announced(epoch(2)))
+    assert world.unit.job is None
+    world.run()
+    assert world.outcomes[-1].failed == "aborted"
+
+
+def test_a_stop_of_the_old_master_is_finished_before_the_new_one_is_acknowledged() -> None:
+    """Taking energy away goes on over a change of masters; its outcome is part of the acknowledgement."""
+    world = World().reach("holding")
+    world.order(CommandName.WAIT)
+    world.give(Announced(epoch(2)))
+    while not any(isinstance(a, Acknowledge) for a in world.actions):
+        assert world.under_way or not world.unit.at_rest or not world.unit.confirmed_wait
+        if world.under_way:
+            world.answer(next(iter(world.under_way)))
+        else:
+            world.sleep_until(world.due_s)
+    (acknowledgement,) = [a for a in world.actions if isinstance(a, Acknowledge)]
+    assert acknowledgement.outcome is not None
+    assert acknowledgement.outcome.ok
+    assert acknowledgement.status is not None
+    assert acknowledgement.status.status.mode is ConverterMode.WAIT
+
+
+def test_a_silent_driver_does_not_hold_up_the_acknowledgement_for_ever() -> None:
+    """A converter that cannot be read is acknowledged without a status; the master then knows that it knows nothing."""
+    world = World().reach("waiting")
+    world.give(Announced(epoch(2)))
+    (request,) = world.under_way
+    world.lose(request)
+    (acknowledgement,) = [a for a in world.actions if isinstance(a, Acknowledge)]
+    assert acknowledgement.status is None
+
+
+def test_a_refused_command_of_a_newer_epoch_still_shows_the_epoch() -> None:
+    """The highest epoch is stored even where its command is refused; the older master is refused after a restart."""
+    world = World().reach("waiting")
+    other = world.command(CommandName.CHARGE, term=epoch(6), grid_current_a=1.0).model_copy(update={"boot": "before"})
+    world.give(Ordered(other))
+    world.start()
+    world.run()
+    assert world.order(CommandName.WAIT, term=epoch(5)) == [f"report 5/{world.seq} old epoch"]
+
+
+def test_an_overtaken_refresh_counts_for_nothing() -> None:
+    """A refresh that a later one has overtaken neither restarts the time nor brings back its deals."""
+    world = World().reach("charging")
+    world.give(Refreshed(epoch(1), 7, ("new",)))
+    heard_s = world.unit.memory.refreshed_at_s
+    world.now_s += 3
+    world.give(Refreshed(epoch(1), 6, ("old",)))
+    assert world.unit.deal_ids == ("new",)
+    assert world.unit.memory.refreshed_at_s == heard_s
+
+
+def test_several_outcomes_are_kept() -> None:
+    """A master may ask for an outcome although later commands have ended meanwhile."""
+    world = World().reach("waiting")
+    first = world.command(CommandName.CHARGE, grid_current_a=1.0)
+    world.give(Ordered(first))
+    world.run()
+    world.obey(CommandName.CURRENT, grid_current_a=2.0)
+    world.obey(CommandName.WAIT)
+    assert world.give(Ordered(first)) == [f"report 1/{first.seq} ok"]
+
+
+def test_a_crash_interrupts_every_open_order() -> None:
+    """A command and the stop that spared its unit may both be open; after a crash each has its outcome."""
+    world = World().reach("holding")
+    world.order(CommandName.AUTHORIZE, voltages_v=(360.0,))
+    command = world.seq
+    world.order(CommandName.SCRAM, exclude_voltage_reference=True)
+    assert world.outcomes[-1].ok
+    world.start()
+    world.run()
+    assert (world.outcomes[-1].seq, world.outcomes[-1].failed) == (command, "interrupted")
 
 
 EVENTS = st.sampled_from(

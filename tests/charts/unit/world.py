@@ -106,6 +106,8 @@ class World:
         self.converter = Converter(bus_v=bus_v)
         self.now_s = 1000.0
         self.disk_works = True
+        self.disk_hangs = False
+        self.unremembered: list[Remember] = []
         self.under_way: dict[int, tuple[Call, float]] = {}
         self.actions: list[Action] = []
         self.told: list[str] = []
@@ -121,6 +123,7 @@ class World:
         """Start the program; what was under way before is forgotten by it, not by the driver."""
         self.boots += 1
         self.under_way.clear()
+        self.unremembered.clear()
         step = self.brain.start("E001", f"boot{self.boots}", self.disk, clock_id, self.now_s)
         self._take(step.unit, step.actions, step.due_s)
 
@@ -141,12 +144,20 @@ class World:
                     self.under_way[request_id] = (call, self.now_s)
                 case Report(outcome):
                     self.outcomes.append(outcome)
-                case Remember(number, memory):
-                    if self.disk_works:
-                        self.disk = memory
-                    self.give(Remembered(number, ok=self.disk_works))
+                case Remember():
+                    self.unremembered.append(action)
+                    if not self.disk_hangs:
+                        self.finish_remembering()
                 case _:
                     pass
+
+    def finish_remembering(self) -> None:
+        """Let the disk do what it was asked, or fail at it."""
+        waiting, self.unremembered = self.unremembered, []
+        for action in waiting:
+            if self.disk_works:
+                self.disk = action.memory
+            self.give(Remembered(action.number, ok=self.disk_works))
 
     def pending(self, kind: Any) -> int | None:
         return next((i for i, (call, _) in self.under_way.items() if isinstance(call, kind)), None)
