@@ -25,6 +25,7 @@ DEPTH_LIMIT: Final = 100
 DIGITS_LIMIT: Final = 300
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?P<fraction>\.\d+)?(?P<exponent>[eE][+-]?\d+)?")
 _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_STRING_COMMENT_OR_PLUS = re.compile(_STRING_OR_COMMENT.pattern + r"|(?<=\d)([eE])\+(?=\d)", re.DOTALL)
 
 
 def parse_json(text: str, file: str, findings: Findings) -> Document:
@@ -33,12 +34,19 @@ def parse_json(text: str, file: str, findings: Findings) -> Document:
     Raises:
         InputError: it is no JSON; the one error says where it first goes wrong.
     """
-    data = text.encode("utf-8", "surrogatepass")
+    data = _without_plus(text).encode("utf-8", "surrogatepass")
     tree = _parser().parse(data)
     roots = [child for child in tree.root_node.named_children if child.type != "comment"]
     if tree.root_node.has_error or len(roots) != 1:
         _explain(text, file)
     return _Reader(text, data, file, findings).read(roots[0])
+
+
+def _without_plus(text: str) -> str:
+    """Write ``1e+16`` as ``1e016``: the grammar does not know the plus. Texts, comments and places stay as they are."""
+    if "e+" not in text and "E+" not in text:
+        return text
+    return _STRING_COMMENT_OR_PLUS.sub(lambda match: match[0] if match[1] is None else f"{match[1]}0", text)
 
 
 @cache

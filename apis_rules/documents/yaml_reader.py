@@ -88,7 +88,7 @@ class _Reader:
             if key_node.tag == f"{_TAG}merge":
                 raise refusal(key_location, "AR117", "merge keys ('<<') are not read", "write the entries out")
             # The text as it is written, so that `-2880: short` keeps its sign's meaning and 010 its zero.
-            key: str = key_node.value
+            key = _whole_characters(key_node.value, key_location)
             if key.startswith(COMMENT):
                 continue
             at = (*path, key)
@@ -120,8 +120,7 @@ class _Reader:
                 return self._number(text, node)
             case str() as tag if not tag.startswith(_TAG):
                 self._only_plain(node, "str")
-        refuse_surrogates(text, self._location(node))
-        return text
+        return _whole_characters(text, self._location(node))
 
     def _number(self, text: str, node: Node) -> int | float:
         if len(text) <= DIGITS_LIMIT and (_INT.fullmatch(text) or _FLOAT.fullmatch(text)):
@@ -133,6 +132,15 @@ class _Reader:
     def _only_plain(self, node: Node, kind: str) -> None:
         if node.tag != f"{_TAG}{kind}":
             raise refusal(self._location(node), "AR117", f"the tag {node.tag!r} is not read", "write the plain value")
+
+
+def _whole_characters(text: str, location: Location) -> str:
+    """Join the halves of characters that JSON's escapes write as two; refuse a half that stands alone."""
+    if text.isascii() or text.isprintable():
+        return text
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    refuse_surrogates(joined, location)
+    return joined
 
 
 def _integer(text: str) -> int:
