@@ -34,6 +34,7 @@ VERBS: Final[dict[str, Verb]] = {
     "dry-run": Verb("apis_rules.author.verbs.dry_run", "what a unit in given battery states would request and accept"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
     "draw": Verb("apis_rules.author.verbs.draw", "draw a state machine"),
+    "facts": Verb("apis_rules.author.verbs.facts", "everything that rules can look at, with paths and examples"),
     "init": Verb("apis_rules.author.verbs.init", "write a commented working set of files"),
     "schema": Verb("apis_rules.author.verbs.schema", "JSON Schemas for editors; what reads each key"),
 }

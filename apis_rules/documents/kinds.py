@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.StrEnum):
-    """The kinds of documents; the value is what ``--kind`` takes."""
+    """The kinds of documents; the value is what ``--kind`` takes. An example is what rules are asked about."""
 
     CONFIG = "config"
     HW_CONFIG = "hwConfig"
@@ -27,6 +27,7 @@ class Kind(enum.StrEnum):
     WALK = "walk"
     WIRING = "wiring"
     DRIVER = "driver"
+    EXAMPLE = "example"
 
 
 _WINDOW_LIKE = re.compile(r"\s*\d{1,2}:\d{1,2}(:\d{1,2})?\s*-\s*\d{1,2}:\d{1,2}(:\d{1,2})?\s*")
@@ -51,6 +52,7 @@ _TELLING: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.WALK: frozenset({"walk", "walks"}),
     Kind.WIRING: frozenset({"buckets", "subjects", "streams"}),
     Kind.DRIVER: frozenset({"driver", "endpoints"}),
+    Kind.EXAMPLE: frozenset({"unit", "units", "event", "node", "branch"}),
 }  # fmt: skip
 """Keys at the top of a document that only this kind has."""
 

@@ -1,0 +1,92 @@
+"""``apis-rules facts``: everything that a rule can look at, with its path, its unit and an example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from apis_rules.author.verbs.output import add_format, print_rows
+from apis_rules.decide.listing import list_facts
+from apis_rules.decide.rulefile import load_rules
+from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.jsonpath import compile_path
+from apis_rules.documents.keys import all_rows
+from apis_rules.documents.kinds import Kind, recognise
+from apis_rules.documents.load import load_document
+from apis_rules.documents.reading import load_hw_config, load_policy
+from apis_rules.resources import data_dir
+
+if TYPE_CHECKING:
+    import argparse
+
+    from apis_rules.decide.rulefile import RuleFile
+
+_ROOTS: Final = {"unitData": "$.unit", "dealRecord": "$.deal.record", "policy": "$.policy", "hwConfig": "$.hwConfig"}
+"""Table of keys → where rules find its documents."""
+_KINDS: Final = {bool: "flag", int: "number", float: "number", str: "text"}
+
+COLUMNS: Final = ("name", "kind", "unit", "source", "example", "about", "files")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--rules", metavar="DIR", type=Path, help="own rule files, in place of the bundled ones by name"
+    )
+    add_format(parser)
+    parser.epilog = "examples:\n  apis-rules facts\n  apis-rules facts --rules site/rules --format csv"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the facts of the rule files, the derived ones that no file uses, and the fields that no file names."""
+    example = _example()
+    facts = list_facts(_rule_files(args.rules), example)
+    rows = [
+        {
+            "name": fact.name,
+            "kind": fact.kind.value,
+            "unit": fact.unit,
+            "source": fact.source,
+            "example": fact.example,
+            "about": fact.about,
+            "files": " ".join(fact.files),
+        }
+        for fact in facts
+    ]
+    print_rows([*rows, *_fields(example, {fact.source for fact in facts})], COLUMNS, args.format)
+    return 0
+
+
+def _fields(example: dict[str, Any], taken: set[str]) -> list[dict[str, Any]]:
+    """Return the fields that no rule file has named yet: a rule may take any of them by its path."""
+    rows = []
+    for key in all_rows():
+        source = f"{_ROOTS[key.table]}.{key.path}" if key.table in _ROOTS and "*" not in key.path else ""
+        value = compile_path(source).get(example) if source else None
+        kind = _KINDS.get(type(value))
+        if kind is not None and source not in taken:
+            shown = str(value).lower() if kind == "flag" else value
+            rows.append({
+                "name": "", "kind": kind, "unit": key.unit, "source": source, "example": shown, "about": key.what,
+                "files": "",
+            })  # fmt: skip
+    return rows
+
+
+def _rule_files(own: Path | None) -> list[RuleFile]:
+    paths = {path.name: path for path in sorted(data_dir("rules").glob("*.yaml"))}
+    if own is not None:
+        paths |= {path.name: path for path in sorted(own.glob("*.yaml"))}
+    return [load_rules(path) for path in paths.values() if _is_rule_file(path)]
+
+
+def _is_rule_file(path: Path) -> bool:
+    return recognise(load_document(path, Findings()).value) is Kind.RULES
+
+
+def _example() -> dict[str, Any]:
+    rules = data_dir("rules")
+    example: dict[str, Any] = load_document(rules / "samples" / "facts.yaml", Findings()).value
+    policy = load_policy(rules / "policy.json").model.to_document()
+    hw_config = load_hw_config(rules / "hwConfig.json").model.to_document()
+    return {**example, "policy": policy, "hwConfig": hw_config}
