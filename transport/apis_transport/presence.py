@@ -1,0 +1,169 @@
+"""One instance of a unit id at a time.
+
+``presence.<unit>`` in the bucket ``unit`` names the instance and the state directory that it works with. A start that
+finds another instance looks whether it renews: then it is alive, and the start is refused. A start that holds the lock
+of the same state directory knows that the former one is dead, and takes over at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.errors import Conflict, PortError, Refused
+from apis_rules.ports.state import At, Write
+from apis_rules.ports.types import WireModel
+from apis_transport.errors import CannotOpen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apis_rules.documents.wiring import PresenceTimes
+    from apis_rules.ports.state import Entry, SharedState
+
+_log = logging.getLogger(__name__)
+
+KEY: Final = "presence."
+HOME_FILE: Final = "home.id"
+_LOOK_EVERY_S: Final = 0.25
+
+
+class Instance(WireModel):
+    """Who is present.
+
+    Attributes:
+        instance: random, of this process.
+        home: random, of the state directory.
+        renewed: how often; only that it changes is looked at.
+    """
+
+    unit_id: str
+    instance: str
+    home: str
+    host: str
+    process: int
+    renewed: int = 0
+
+
+class Displaced(Refused):
+    """Another instance of this unit id has taken its place (AR519)."""
+
+
+@dataclass(slots=True)
+class Presence:
+    """This process's claim to a unit id. Made by ``claim_presence``."""
+
+    unit: SharedState
+    me: Instance
+    revision: int
+    times: PresenceTimes
+
+    async def keep(self) -> None:
+        """Renew until cancelled.
+
+        Raises:
+            Displaced: another instance has the unit id.
+        """
+        while True:
+            await asyncio.sleep(self.times.renewal_s)
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Write the presence anew, over an own one or over none. Raises ``Displaced``."""
+        self.me = self.me.model_copy(update={"renewed": self.me.renewed + 1})
+        try:
+            self.revision = await self._write(self.revision)
+        except Conflict:
+            try:
+                entry = await self.unit.get(self._key)
+                other = _instance_of(entry)
+                if other is not None and other.instance != self.me.instance:
+                    raise _displaced(other)
+                # Expired while we were away, lost with the servers, or renewed without our hearing of it.
+                self.revision = await self._write(entry.revision)
+            except Displaced:
+                raise
+            except PortError as error:
+                _log.debug("presence of %s: %s", self.me.unit_id, error)
+        except PortError as error:
+            _log.debug("presence of %s: %s", self.me.unit_id, error)
+
+    async def leave(self) -> None:
+        """Give the unit id free, so that another instance need not wait."""
+        try:
+            await self.unit.write(Write(self._key, None, At(self._key, self.revision)))
+        except PortError as error:
+            _log.debug("presence of %s ends by itself: %s", self.me.unit_id, error)
+
+    async def _write(self, over_revision: int) -> int:
+        return await self.unit.write(Write(self._key, self.me.to_json(), At(self._key, over_revision)))
+
+    @property
+    def _key(self) -> str:
+        return KEY + self.me.unit_id
+
+
+async def claim_presence(unit: SharedState, unit_id: str, state_dir: Path, times: PresenceTimes) -> Presence:
+    """Become the one instance of *unit_id*. The caller holds the lock of *state_dir*.
+
+    Raises:
+        CannotOpen: AR518, another instance has it and renews.
+        Outage: the store went away meanwhile.
+    """
+    me = Instance(
+        unit_id=unit_id,
+        instance=uuid.uuid4().hex,
+        home=home_of(state_dir),
+        host=socket.gethostname(),
+        process=os.getpid(),
+    )
+    key = KEY + unit_id
+    loop = asyncio.get_running_loop()
+    first_seen: Entry | None = None
+    until = loop.time() + times.refusal_s
+    while True:
+        entry = await unit.get(key)
+        other = _instance_of(entry)
+        if other is not None and other.home != me.home:
+            if first_seen is None:
+                first_seen = entry
+            elif entry.revision != first_seen.revision:
+                raise CannotOpen(
+                    "AR518",
+                    unit_id,
+                    f"is already running on {other.host} as process {other.process}",
+                    "every node needs a unit id of its own",
+                )
+            if loop.time() < until:
+                await asyncio.sleep(_LOOK_EVERY_S)
+                continue
+        try:
+            revision = await unit.write(Write(key, me.to_json(), entry.at))
+        except Conflict:
+            continue
+        return Presence(unit, me, revision, times)
+
+
+def home_of(state_dir: Path) -> str:
+    """Return the identity of a state directory, made on first use."""
+    path = state_dir / HOME_FILE
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        home = uuid.uuid4().hex
+        path.write_text(home, encoding="ascii")
+        return home
+
+
+def _instance_of(entry: Entry) -> Instance | None:
+    return None if entry.value is None else Instance.from_json(entry.value)
+
+
+def _displaced(other: Instance) -> Displaced:
+    return Displaced(f"AR519: the unit id was taken by another instance on {other.host}, process {other.process}")
