@@ -1,4 +1,4 @@
-"""Every mistake in ``tests/files/bad`` is found, at its place, and nothing else is."""
+"""Every mistake in ``tests/files/bad/documents`` is found, at its place, and nothing else is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apis_rules.author.check import check_paths
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.load import load_document
 
-BAD = Path(__file__).parents[1] / "files" / "bad"
+BAD = Path(__file__).parents[1] / "files" / "bad" / "documents"
 EXPECTED: dict[str, list[Any]] = load_document(BAD / "expected.yaml", Findings()).value
 
 
