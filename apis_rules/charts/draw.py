@@ -6,10 +6,11 @@ are written. Both texts are stable: they change only when the chart does.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from apis_rules.charts.model import Answer, Chart, Declared
 
@@ -20,7 +21,8 @@ _LEGEND: Final = (
     " event itself. `event [guard] / effects`; an arrow without a guard beside others with one is taken where none of"
     " theirs holds."
 )
-_ESCAPES: Final = str.maketrans({";": "#59;", "#": "#35;", "<": "#lt;", ">": "#gt;", '"': "#quot;"})
+_ESCAPES: Final = str.maketrans({";": "\N{FULLWIDTH SEMICOLON}", "#": "\N{FULLWIDTH NUMBER SIGN}"})
+"""Mermaid ends a statement at these and knows no way around that; nothing but a text in a guard can hold them."""
 
 
 def draw_mermaid(chart: Chart) -> str:
@@ -59,28 +61,34 @@ def _inside(chart: Chart, leaf: Declared) -> Iterator[str]:
     for event, edges in chart.answers[leaf.name].items():
         for edge in edges:
             if edge.answer.target is None:
-                yield _label(event, edge.answer, ", ")
+                yield _label(event, edge.answer)
 
 
 def _arrows(state: Declared) -> Iterator[str]:
+    """Yield one arrow for each state that *state* leads to, with every transition that goes there."""
+    labels: dict[str, list[str]] = {}
     for event, answer in _answers(state):
         if answer.target is not None:
-            yield f"{_INDENT}{state.name} --> {answer.target} : {_label(event, answer, ',' + _BREAK)}"
+            labels.setdefault(answer.target, []).append(_label(event, answer))
+    for target, several in labels.items():
+        yield f"{_INDENT}{state.name} --> {target} : {_BREAK.join(several)}"
 
 
 def _answers(state: Declared) -> Iterable[tuple[str, Answer]]:
     return [(event, answer) for event, answers in state.answers.items() for answer in answers]
 
 
-def _label(event: str, answer: Answer, comma: str) -> str:
+def _label(event: str, answer: Answer) -> str:
     guard = f" [{_escape(answer.guard.text)}]" if answer.guard else ""
-    effects = comma.join(_escape(str(call)) for call in answer.effects)
-    nothing = "" if answer.target else " / nothing"
-    return f"{_escape(event)}{guard} / {effects}" if effects else f"{_escape(event)}{guard}{nothing}"
+    effects = ", ".join(_escape(str(call)) for call in answer.effects)
+    if not effects and answer.target is None:
+        effects = "nothing"
+    return f"{_escape(event)}{guard} / {effects}" if effects else f"{_escape(event)}{guard}"
 
 
 def _escape(text: str) -> str:
-    return text.translate(_ESCAPES)
+    # Without the blank a browser takes what follows for a tag.
+    return re.sub(r"<(?=[A-Za-z/!?])", "< ", text.translate(_ESCAPES))
 
 
 def draw_page(chart: Chart) -> str:
@@ -91,6 +99,7 @@ def draw_page(chart: Chart) -> str:
         aborts = ", ".join(f"`{a.name}`" for a in chart.aborts)
         lines.extend([f"Every state with a way out answers, whatever the facts: {aborts}.", ""])
     lines.extend(_states_table(chart))
+    lines.extend(_transitions_table(chart))
     effects = [(_signature(e.name, tuple(e.arguments)), e.about) for e in chart.effects.values()]
     facts = [(f.name, f.about) for f in chart.facts.values()]
     for title, head, rows in (
@@ -102,13 +111,6 @@ def draw_page(chart: Chart) -> str:
         lines.extend(_table(title, (head, "meaning"), rows))
     values = [(v.name, f"`{v.about}`") for v in chart.values.values()]
     lines.extend(_table("Values", ("value", "where it stands"), values))
-    notes = [
-        (f"{state.name}: {event}{f' [{a.guard.text}]' if a.guard else ''}", a.note)
-        for state in chart.declared
-        for event, a in _answers(state)
-        if a.note
-    ]
-    lines.extend(_table("Notes", ("transition", "note"), notes))
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -122,12 +124,33 @@ def _states_table(chart: Chart) -> list[str]:
     return _table("States", ("state", "meaning"), rows)
 
 
+def _transitions_table(chart: Chart) -> list[str]:
+    rows = [
+        (
+            f"`{state.name}`", f"`{event}`", f"`{answer.guard.text}`" if answer.guard else "",
+            ", ".join(f"`{call}`" for call in answer.effects) or "nothing",
+            f"`{answer.target}`" if answer.target else "(stays)", answer.note,
+        )
+        for state in chart.declared
+        for event, answer in _answers(state)
+    ]  # fmt: skip
+    entering = [(f"`{s.name}`", "entering", "", ", ".join(f"`{c}`" for c in s.entry), "", "") for s in chart.declared]
+    return _rows("Transitions", ("state or group", "event", "guard", "effects", "to", "note"), [
+        *(row for row in entering if row[3]), *rows,
+    ])  # fmt: skip
+
+
 def _signature(name: str, arguments: tuple[str, ...]) -> str:
     return f"{name}({', '.join(arguments)})" if arguments else name
 
 
 def _table(title: str, head: tuple[str, str], rows: list[tuple[str, str]]) -> list[str]:
+    return _rows(title, head, [(f"`{name}`", text) for name, text in rows])
+
+
+def _rows(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     if not rows:
         return []
-    cells = [(f"`{name}`", " ".join(text.split()).replace("|", "\\|")) for name, text in rows]
-    return [f"## {title}", "", f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {a} | {b} |" for a, b in cells), ""]
+    cells = [[" ".join(text.split()).replace("|", "\\|") for text in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return [f"## {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *lines, ""]
