@@ -1,0 +1,77 @@
+"""A folder of rule files, and a folder of one's own that stands in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.decide.rulefile import RuleFile, read_rules
+from apis_rules.documents.diagnostics import Findings, Location
+from apis_rules.documents.kinds import Kind, recognise
+from apis_rules.documents.load import load_document
+from apis_rules.documents.model import canonical_hash
+from apis_rules.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIGHTENED: Final = "hard-limits"
+"""The question whose bundled rules stay in force whatever a file of one's own says: that one only adds to them."""
+
+
+def load_rule_folder(folder: Path, own: Path | None = None) -> dict[str, RuleFile]:
+    """Read every rule file in *folder*; a file of the same name in *own* takes its place.
+
+    Returns:
+        Question → rule file, in the order of the names.
+
+    Raises:
+        InputError: with everything that is wrong in any of them; AR264 where an own hard limit takes a bundled one's
+            id, or two files answer one question.
+    """
+    findings = Findings()
+    bundled = _read_all(folder, findings)
+    added = _read_all(own, findings) if own is not None else {}
+    files = {**bundled, **added}
+    by_question: dict[str, RuleFile] = {}
+    for name, rule_file in sorted(files.items()):
+        chosen = rule_file
+        if rule_file.question == TIGHTENED and name in added and name in bundled:
+            chosen = _tightened(bundled[name], rule_file, findings)
+        if chosen.question in by_question:
+            first = by_question[chosen.question].file
+            findings.error(Location(chosen.file), "AR264", f"{first} answers {chosen.question!r} already")
+        by_question[chosen.question] = chosen
+    if findings.failed:
+        raise InputError(findings.sorted())
+    return by_question
+
+
+def _read_all(folder: Path, findings: Findings) -> dict[str, RuleFile]:
+    files = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml", ".json")):
+        try:
+            document = load_document(path, findings)
+        except InputError as error:
+            findings.extend(error.diagnostics)
+            continue
+        if recognise(document.value) is Kind.RULES and (rule_file := read_rules(document, findings)) is not None:
+            files[path.stem] = rule_file
+    return files
+
+
+def _tightened(bundled: RuleFile, own: RuleFile, findings: Findings) -> RuleFile:
+    """Return both together: the rules of each over its own facts."""
+    taken = {rule.id for rule in bundled.rules}
+    for rule in own.rules:
+        if rule.id in taken:
+            message = f"the hard limit {rule.id} is bundled: it can be tightened by a further rule, not replaced"
+            findings.error(rule.location, "AR264", message, "give the rule another id")
+    for name, fact in own.facts.items():
+        there = bundled.facts.get(name)
+        if there is not None and replace(fact, location=there.location, about=there.about) != there:
+            message = f"the bundled hard limits have another fact called {name!r}"
+            findings.error(fact.location, "AR264", message, "give the fact another name")
+    rules = tuple(sorted((*bundled.rules, *own.rules), key=lambda rule: rule.priority))
+    both = canonical_hash([bundled.content_hash, own.content_hash])
+    return replace(own, facts={**own.facts, **bundled.facts}, rules=rules, content_hash=both)
