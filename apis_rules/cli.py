@@ -32,6 +32,7 @@ VERBS: Final[dict[str, Verb]] = {
     "check": Verb("apis_rules.author.verbs.check", "check files: form, meaning, analysis"),
     "choose": Verb("apis_rules.author.verbs.choose", "which accept a unit takes, and why not the others"),
     "dry-run": Verb("apis_rules.author.verbs.dry_run", "what a unit in given battery states would request and accept"),
+    "cluster-config": Verb("apis_transport.verbs.cluster_config", "write one nats-server configuration per board"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
     "draw": Verb("apis_rules.author.verbs.draw", "draw a state machine"),
     "facts": Verb("apis_rules.author.verbs.facts", "everything that rules can look at, with paths and examples"),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.document import dotted
 from apis_rules.documents.load import load_document
-from apis_rules.documents.reading import shorten
+from apis_rules.documents.model import FileModel
+from apis_rules.documents.reading import report
 from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
 
@@ -37,8 +38,9 @@ Megabytes: TypeAlias = Annotated[int, Field(ge=1, le=1 << 20, strict=True)]
 Template: TypeAlias = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]|\{\w+\})+(\.([A-Za-z0-9_-]|\{\w+\})+)*$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class _Part(FileModel):
+    # This file is ours: its keys are the names that the code uses.
+    model_config = ConfigDict(alias_generator=None)
 
 
 class Subjects(_Part):
@@ -247,16 +249,7 @@ def _read(document: Document, findings: Findings) -> Wiring | None:
     try:
         wiring = Wiring.model_validate(document.value)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            path = tuple(detail["loc"])
-            match detail["type"]:
-                case "missing":
-                    findings.error(document.key_location(path[:-1]), "AR500", f"the key {dotted(path)} is missing")
-                case "extra_forbidden":
-                    findings.error(document.key_location(path), "AR500", f"the key {dotted(path)} is not known")
-                case _:
-                    text = f"{dotted(path) or 'the wiring'} is {shorten(detail['input'])}: {detail['msg'].lower()}"
-                    findings.error(document.location(path), "AR501", text)
+        report(Wiring, document, error, findings)
         return None
     for path, code, message, hint in (*_names(wiring), *_sizes(wiring), *_order(wiring)):
         findings.error(document.location(path), code, message, hint)
@@ -288,10 +281,10 @@ def _names(wiring: Wiring) -> Iterator[_Finding]:
         found = re.findall(r"\{(\w+)\}", template)
         if frozenset(found) != wanted or len(found) != len(wanted):
             names = " ".join(f"{{{name}}}" for name in sorted(wanted))
-            yield path, "AR502", f"{dotted(path)} must hold each of {names} once, and nothing else in braces", ""
+            yield path, "AR500", f"{dotted(path)} must hold each of {names} once, and nothing else in braces", ""
     for key, bucket in wiring.buckets.items():
         if "." in bucket.name:
-            yield ("buckets", key, "name"), "AR502", f"the name of the bucket {key} cannot hold a dot", ""
+            yield ("buckets", key, "name"), "AR500", f"the name of the bucket {key} cannot hold a dot", ""
     patterns = [(path, _pattern(template)) for path, (template, _) in subjects.items()]
     patterns += [(path, [*_pattern(template), ">"]) for path, (template, _) in logs.items()]
     named = [(path, [template]) for path, (template, _) in buckets.items()]
@@ -299,7 +292,7 @@ def _names(wiring: Wiring) -> Iterator[_Finding]:
         for index, (path, pattern) in enumerate(group):
             for other_path, other in group[:index]:
                 if _meet(pattern, other):
-                    yield path, "AR503", f"{dotted(path)} and {dotted(other_path)} can be the same", "change a word"
+                    yield path, "AR501", f"{dotted(path)} and {dotted(other_path)} can be the same", "change a word"
 
 
 def _pattern(template: str) -> list[str]:
@@ -323,7 +316,7 @@ def _sizes(wiring: Wiring) -> Iterator[_Finding]:
         if expires and bucket.history != 1:
             yield (
                 ("buckets", key, "history"),
-                "AR504",
+                "AR502",
                 f"the bucket {key} keeps {bucket.history} values of a key, so that an expired value would give way to "
                 "the one before",
                 "history: 1, or no time limits",
@@ -332,7 +325,7 @@ def _sizes(wiring: Wiring) -> Iterator[_Finding]:
         if getattr(wiring.buckets, key).expiry_marker_s is None:
             yield (
                 ("buckets", key),
-                "AR504",
+                "AR502",
                 f"values of the bucket {key} expire, so it needs expiry_marker_s",
                 "without it nobody is told of an expiry",
             )
@@ -346,7 +339,7 @@ def _sizes(wiring: Wiring) -> Iterator[_Finding]:
         if needed > given:
             yield (
                 ("server", key),
-                "AR505",
+                "AR503",
                 f"server.{key} is {given}, but the buckets and streams of one cluster may take {needed} MB",
                 "a server whose quota is used up refuses every write, the renewal of the lease included",
             )
@@ -357,19 +350,19 @@ def _order(wiring: Wiring) -> Iterator[_Finding]:
     for kind in ("embedded", "cluster"):
         times: Times = getattr(wiring.times, kind)
         for key, sentence in times.broken(DEFAULT_SCRAM_DELAY_S):
-            yield ("times", kind, key), "AR506", sentence, ""
+            yield ("times", kind, key), "AR504", sentence, ""
     link = wiring.link
     for key, small, large in (
         ("alive_s", link.probe_s, link.alive_s),
         ("fresh_s", link.heartbeat_s, link.fresh_s),
     ):
         if large <= small:
-            yield ("link", key), "AR506", f"link.{key} must be longer than {small:g} s, the time between two signs", ""
+            yield ("link", key), "AR504", f"link.{key} must be longer than {small:g} s, the time between two signs", ""
     presence = wiring.presence
     if presence.refusal_s <= 2 * presence.renewal_s:
         yield (
             ("presence", "refusal_s"),
-            "AR506",
+            "AR504",
             f"presence.refusal_s must be longer than two renewals, {2 * presence.renewal_s:g} s",
             "",
         )
@@ -377,7 +370,7 @@ def _order(wiring: Wiring) -> Iterator[_Finding]:
     if limit_s is not None and limit_s <= 2 * presence.renewal_s:
         yield (
             ("buckets", "unit", "time_limit_s"),
-            "AR506",
+            "AR504",
             f"a presence is renewed every {presence.renewal_s:g} s, too seldom for a time limit of {limit_s} s",
             "",
         )
