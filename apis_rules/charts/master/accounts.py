@@ -86,8 +86,8 @@ def is_settled(round_: Round, unit_id: str) -> bool:
     return (
         unit is not None
         and unit_id not in round_.sent
+        and unit_id not in round_.repeated_stops
         and unit.read_at_s >= round_.ended.get(unit_id, float("-inf"))
-        and (unit_id not in round_.repeated_stops or unit.read_at_s >= round_.repeated_stops[unit_id].first_s)
     )
 
 
@@ -97,9 +97,14 @@ def is_silent(round_: Round, unit_id: str) -> bool:
 
 
 def is_confirmed(round_: Round, unit_id: str) -> bool:
-    """Whether the unit is confirmed in WAIT: a reading since its last command shows WAIT and no current."""
+    """Whether the unit is confirmed in WAIT: a reading since its last command shows WAIT and no current.
+
+    A unit that may be active must have heard of this term: else a command of an earlier one may still reach it.
+    """
     unit = round_.unit(unit_id)
     if unit is None or unit.mode is not ConverterMode.WAIT or not is_fresh(round_, unit_id):
+        return False
+    if unit_id in round_.active and not (unit.acknowledged or unit.outcomes):
         return False
     current_a = unit.grid_current_a
     return is_settled(round_, unit_id) and current_a is not None and abs(current_a) <= unit.limits.allowance_a
@@ -174,8 +179,12 @@ def bus_of(round_: Round) -> str:
 
 
 def is_bus_dead(round_: Round) -> bool:
-    """Whether no voltage is left to drive a current: low, not rising, and nobody is asked to hold it."""
-    return round_.grid.state in DEAD_GRID and bus_of(round_) == "dead"
+    """Whether no voltage is left to drive a current: low, not rising, and no unit that can be reached holds it."""
+    if bus_of(round_) != "dead":
+        return False
+    return round_.grid.state in DEAD_GRID or all(
+        is_silent(round_, u) or is_confirmed(round_, u) for u in holders(round_)
+    )
 
 
 def concerned_units(round_: Round) -> frozenset[str]:

@@ -10,6 +10,7 @@ from apis_rules.charts.master.round import GRID
 
 if TYPE_CHECKING:
     from apis_rules.charts.master.memory import Sent
+    from apis_rules.charts.master.picture import Heard
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Command, Deal, GridRecord
 
@@ -45,12 +46,9 @@ def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome 
 
 
 def _heard(round_: Round, owner: str, unit_id: str, command: Command, sent: Sent) -> Outcome | None:
-    unit = round_.unit(unit_id)
     reason = ""
-    for heard in reversed(unit.outcomes if unit else ()):
+    for heard in reversed(_outcomes_of(round_, unit_id, command.seq)):
         outcome = heard.outcome
-        if outcome.epoch != command.epoch or outcome.seq != command.seq:
-            continue
         if outcome.ok:
             return _ended(round_, unit_id, Outcome(command.seq, ok=True), heard.at_s)
         reason = outcome.failed or ""
@@ -75,18 +73,22 @@ def end_orphans(round_: Round) -> None:
     for unit_id, sent in list(round_.sent.items()):
         if (unit_id, sent.seq) in waited:
             continue
-        unit = round_.unit(unit_id)
-        ends = [
-            h.at_s
-            for h in (unit.outcomes if unit else ())
-            if h.outcome.epoch == round_.picture.epoch
-            and h.outcome.seq == sent.seq
-            and h.outcome.failed not in (*LATER, *FOREIGN)
-        ]
+        ends = [h.at_s for h in _outcomes_of(round_, unit_id, sent.seq) if h.outcome.failed not in (*LATER, *FOREIGN)]
         if ends or round_.now_s - sent.first_s >= round_.settings.command_limit_s:
             _ended(round_, unit_id, Outcome(sent.seq, ok=bool(ends)), max(ends, default=round_.now_s))
         else:
             round_.due(sent.first_s + round_.settings.command_limit_s)
+    for unit_id, stop in list(round_.repeated_stops.items()):
+        heard = [h.at_s for h in _outcomes_of(round_, unit_id, stop.seq) if h.outcome.ok]
+        if heard:
+            del round_.repeated_stops[unit_id]
+            round_.ended[unit_id] = max(*heard, round_.ended.get(unit_id, heard[0]))
+
+
+def _outcomes_of(round_: Round, unit_id: str, seq: int) -> list[Heard]:
+    unit = round_.unit(unit_id)
+    heard = unit.outcomes if unit else ()
+    return [h for h in heard if h.outcome.epoch == round_.picture.epoch and h.outcome.seq == seq]
 
 
 def _ended(round_: Round, unit_id: str, outcome: Outcome, at_s: float) -> Outcome:

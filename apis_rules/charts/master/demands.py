@@ -46,7 +46,7 @@ def grid_demand(round_: Round) -> Demand | None:
 def _is_anything_on(round_: Round) -> bool:
     if round_.grid.state in SCRAMMING:
         return False
-    return round_.grid.state != "dead" or bool(round_.active)
+    return round_.grid.state != "dead" or any(not accounts.is_silent(round_, u) for u in round_.active)
 
 
 def why_drain(round_: Round) -> str | None:

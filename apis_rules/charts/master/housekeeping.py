@@ -110,7 +110,7 @@ def send_strays(round_: Round) -> None:
     """Send WAIT to converters that nobody asked to be active, again and again until they are confirmed in WAIT."""
     for unit_id in sorted({*round_.picture.units}):
         stop = round_.repeated_stops.get(unit_id)
-        if stop is not None and (accounts.is_confirmed(round_, unit_id) or unit_id in round_.exclusions):
+        if stop is not None and unit_id in round_.exclusions:
             del round_.repeated_stops[unit_id]
         elif stop is not None:
             if round_.now_s >= stop.again_s:

@@ -159,10 +159,10 @@ class Planner:
                 round_.level_since_s = None
                 round_.retry_s.pop(GRID, None)
         round_.grid = grid
-        self._perform_grid(round_, plan)
+        self._perform_grid(round_, plan, reason)
         return plan.moved
 
-    def _perform_grid(self, round_: Round, plan: Plan[GridRecord]) -> None:
+    def _perform_grid(self, round_: Round, plan: Plan[GridRecord], reason: str) -> None:
         # What cannot be ordered yet, the unit being busy, is ordered when the state's command is repeated.
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
         for order in orders:
@@ -175,11 +175,12 @@ class Planner:
         if plan.moved and not orders:
             round_.retry_at(GRID, round_.now_s + AGAIN_S)
         deal_id = round_.grid.deal_id
+        why = reason or "the voltage could not be raised"
         for action in plan.commands:
             if isinstance(action, Report):
                 round_.report(action.what, round_.grid.holder or "", deal_id, round_.grid.reason or "")
             elif isinstance(action, Tell) and deal_id in round_.deals:
-                self._deal_event(round_, deal_id or "", action.event, reason="the voltage could not be raised")
+                self._deal_event(round_, deal_id or "", action.event, reason=why)
 
     def _deal_ticks(self, round_: Round, deal_id: str) -> None:
         for _ in range(MOST_STEPS):

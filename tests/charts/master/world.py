@@ -21,6 +21,7 @@ from apis_rules.charts.master import (
     Picture,
     Planner,
     Reaction,
+    ReactionKind,
     Stored,
     UnitLimits,
     UnitPicture,
