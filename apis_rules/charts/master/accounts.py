@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 RISE_V: Final = 0.5
 """A voltage that grows by more between two readings is rising."""
 
+ASK_AFTER_S: Final = 1.0
+"""Of a unit that matters, a reading of that age is followed by another."""
+
 STEADY_GRID: Final = frozenset({"held", "optimising"})
+WATCHED_GRID: Final = frozenset({"clearing", "releasing", "falling", "stopping_voltage"})
 DEAD_GRID: Final = frozenset({"dead", "falling"})
 ENDED_DEAL: Final = frozenset({"parting", "scrammed", "deactivated", "disposed"})
 """States of a deal that ask no converter for anything any more."""
@@ -40,6 +44,18 @@ def observe(round_: Round) -> None:
             del round_.wanted[unit_id]
     _observe_bus(round_)
     _observe_silence(round_)
+    _ask(round_)
+
+
+def _ask(round_: Round) -> None:
+    """Ask whoever matters for a reading, should the last one age; while the bus falls, whoever is there."""
+    asked = {*concerned_units(round_), *(u for d in round_.deals.values() for u in d.record.units)}
+    if round_.grid.state in WATCHED_GRID or (round_.deals and round_.low_since_s is None):
+        asked |= {u for u in round_.picture.units if is_fresh(round_, u)}
+    for unit_id in asked:
+        unit = round_.unit(unit_id)
+        if unit is None or round_.now_s - unit.read_at_s >= ASK_AFTER_S:
+            round_.want(unit_id)
 
 
 def _observe_bus(round_: Round) -> None:

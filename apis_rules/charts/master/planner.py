@@ -37,6 +37,8 @@ from apis_rules.charts.master.round import AGAIN_S, GRID, Round
 from apis_rules.charts.master.sides import confirm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from apis_rules.charts.machine import Machine, Plan
     from apis_rules.charts.master.picture import ManualOrder, Picture
     from apis_rules.charts.master.settings import MasterSettings
@@ -145,7 +147,7 @@ class Planner:
     ) -> bool:
         """Give the grid chart one event; whether it was answered with a move."""
         before = round_.grid
-        context = grid_context(round_, reason=reason, asking=asking, by_hand=by_hand, event=event)
+        context = Later(lambda: grid_context(round_, reason=reason, asking=asking, by_hand=by_hand, event=event))
         plan = self._grid.advance(before, event, grid_facts(round_), context)
         timers = round_.timers.get(GRID) or self._grid.start_timers(before.state, round_.now_s)
         round_.timers[GRID] = self._grid.move_timers(timers, plan, round_.now_s)
@@ -159,10 +161,10 @@ class Planner:
                 round_.level_since_s = None
                 round_.retry_s.pop(GRID, None)
         round_.grid = grid
-        self._perform_grid(round_, plan, reason)
+        self._perform_grid(round_, plan, reason, before.holder or "")
         return plan.moved
 
-    def _perform_grid(self, round_: Round, plan: Plan[GridRecord], reason: str) -> None:
+    def _perform_grid(self, round_: Round, plan: Plan[GridRecord], reason: str, holder: str) -> None:
         # What cannot be ordered yet, the unit being busy, is ordered when the state's command is repeated.
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
         for order in orders:
@@ -178,7 +180,7 @@ class Planner:
         why = reason or "the voltage could not be raised"
         for action in plan.commands:
             if isinstance(action, Report):
-                round_.report(action.what, round_.grid.holder or "", deal_id, round_.grid.reason or "")
+                round_.report(action.what, holder, deal_id, round_.grid.reason or "")
             elif isinstance(action, Tell) and deal_id in round_.deals:
                 self._deal_event(round_, deal_id or "", action.event, reason=why)
 
@@ -193,7 +195,7 @@ class Planner:
         """Give one deal one event; whether it was answered with a move. *seen*: the deal as the guards see it."""
         before = round_.deals[deal_id]
         facts = deal_facts(round_, deal_id, seen or before, hopeful=seen is not None)
-        plan = self._deal.advance(before, event, facts, deal_context(round_, before, reason))
+        plan = self._deal.advance(before, event, facts, Later(lambda: deal_context(round_, before, reason)))
         if plan.taken is None:
             return False
         deal = plan.record
@@ -244,6 +246,17 @@ class Planner:
             return group, small, deal.record.create_date_time, deal_id
 
         return sorted(round_.deals, key=rank)
+
+
+class Later:
+    """A context that is made when an effect first asks for it: most events are not answered."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        context = self.__dict__.get("_made") or self.__dict__.setdefault("_made", self._make())
+        return getattr(context, name)
 
 
 def _closed(record: Any, heard: Outcome) -> Any:
