@@ -85,6 +85,15 @@ def _later(sight: Sight) -> None:
             "the Service Center does not take effect yet",
             "scenario and policy are read from the files; set controlCenter.enabled to false to say so",
         )
+    if sight.flag("watchdog.enabled", default=False):
+        sight.warning(("watchdog", "enabled"), "AR209", "the watchdog's page is not asked for yet")
+    if sight.flag("batteryCapacityManagement.enabled", default=False):
+        sight.warning(
+            ("batteryCapacityManagement", "enabled"),
+            "AR209",
+            "nodes at one battery do not yet heed each other",
+            "until they do, run one node per battery",
+        )
 
 
 _PORTS: Final = {"emulator": 4390, "dcdc_controller": 4380, "emu_driver": 8080}
