@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from apis_rules.author.answers import Answers
     from apis_rules.author.states import States
     from apis_rules.decide.amounts import DealLimits
-    from apis_rules.decide.scenario import ScenarioRule
+    from apis_rules.decide.intent import Intent, Proposal
+    from apis_rules.decide.scenario import Offer, ScenarioRule
 
 PROPOSALS: Final = {
     "request": Question.REQUEST,
@@ -106,6 +107,34 @@ class Rows:
             }
             yield document
 
+    def intent_document(self, intent: Intent) -> dict[str, Any]:
+        """Return one decision in the form of ``documents``, without its state."""
+        accepts = {str(direction): intent.accepts.get(direction) for direction in Direction}
+        return {
+            "status": intent.status,
+            "request": self._made(intent.request),
+            "accept": {direction: self._made(proposal) for direction, proposal in accepts.items()},
+        }
+
+    def _made(self, proposal: Proposal | None) -> dict[str, Any] | None:
+        if proposal is None:
+            return None
+        amount = proposal.amount_wh
+        deal = None if self._limits is None else self._limits.deal_amount_wh(amount, amount)
+        return self._document(proposal.offer, amount, proposal.rule, deal)
+
+    def _document(self, offer: Offer, amount_wh: int, rule: str, deal_wh: int | None) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "type": str(offer.direction),
+            "amountWh": amount_wh,
+            "pointPerWh": plain(offer.point_per_wh),
+            "pairUnitId": offer.pair_unit_id,
+            "rule": rule,
+        }
+        if self._limits is not None:
+            document |= {"offered": self._limits.offers(amount_wh), "dealAmountWh": deal_wh}
+        return document
+
     def count(self, answers: Answers) -> Counter[str]:
         """Return how often each rule holds in a block."""
         found: Counter[str] = Counter()
@@ -129,21 +158,11 @@ class Rows:
         return _Column(rules, amounts, deals)
 
     def _proposal(self, column: _Column, row: int) -> dict[str, Any] | None:
-        rule = int(column.rules[row])
-        if rule == NONE:
+        rule = self._rules[column.rules[row]]
+        if column.rules[row] == NONE or rule.offer is None:
             return None
-        amount = int(column.amounts[row])
-        proposal = {
-            "type": self._values["type"][rule],
-            "amountWh": amount,
-            "pointPerWh": self._values["pointPerWh"][rule],
-            "pairUnitId": self._values["pairUnitId"][rule],
-            "rule": self._values["rule"][rule],
-        }
-        if self._limits is not None and column.deals is not None:
-            proposal["offered"] = self._limits.offers(amount)
-            proposal["dealAmountWh"] = int(column.deals[row]) or None
-        return proposal
+        deal = None if column.deals is None else int(column.deals[row]) or None
+        return self._document(rule.offer, int(column.amounts[row]), rule.name, deal)
 
     def _names(self, states: States) -> list[str]:
         names = [] if states.unit_ids is None else ["unit_id"]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("remaining_wh", "rsoc", "time", "unit_id")
 BLOCK_BYTES: Final = 8 * 1024 * 1024
+LONGEST_LINE: Final = 1024 * 1024
 UNKNOWN: Final = -1
 """Stands in a block where the energy of a state is not known."""
 
@@ -92,7 +93,7 @@ def read_states(stream: BinaryIO, name: str, *, nominal_wh: float, at_s: int) ->
             read += len(rest) + cut
             yield from reader.block(rest + more[:cut], read)
             rest = more[cut:]
-        elif len(rest) > BLOCK_BYTES:
+        elif len(rest) > LONGEST_LINE:
             reader.refuse(0, "AR300", "this is no text: there is no end of a line in it")
         else:
             rest += more
@@ -296,7 +297,8 @@ class _Reader:
             energy = frame[column].str.strip_chars().cast(pl.Float64, strict=True)
         except pl.exceptions.PolarsError:
             return None
-        if frame.width != len(header):
+        # A short line is filled up silently.
+        if frame.width != len(header) or block.count(b",") != len(frame) * (len(header) - 1):
             return None
         most = 100 if column == "rsoc" else MAX_WH
         if not energy.drop_nulls().is_between(0, most).all():

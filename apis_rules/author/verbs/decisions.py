@@ -16,7 +16,7 @@ from apis_rules.decide.scenario import Question
 from apis_rules.ports.types.negotiation import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from apis_rules.author.states import States
     from apis_rules.decide.regions import Region
@@ -27,6 +27,7 @@ TABLE_ROWS: Final = 200
 
 _PROPOSAL_COLUMNS: Final = ("request", "accept by charging", "accept by discharging")
 _STATE_COLUMNS: Final = ("unit", "time", "Wh", "%", "status", *_PROPOSAL_COLUMNS)
+_WHY_COLUMNS: Final = ("why this request", "why this charge", "why this discharge")
 _SWEEP_COLUMNS: Final = ("time of day", "Wh", "%", "status", *_PROPOSAL_COLUMNS)
 
 
@@ -38,23 +39,61 @@ class Block:
     answers: Answers
 
 
-def write_blocks(blocks: Iterable[Block], rows: Rows, form: str, out: BinaryIO) -> None:
-    """Write decisions as ``json`` (one array), ``jsonl`` or ``csv``."""
-    if form == "csv":
-        header = True
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """Prints decisions.
+
+    Attributes:
+        explain: gives the sentences of one state, for ``--explain``; None without.
+    """
+
+    rows: Rows
+    nominal_wh: float
+    explain: Callable[[int, int | None], dict[str, str]] | None = None
+
+    def _documents(self, block: Block) -> Iterator[dict[str, Any]]:
+        states = block.states
+        for row, document in enumerate(self.rows.documents(states, block.answers)):
+            if self.explain is not None:
+                document["why"] = self.explain(int(states.time_s[row]), document["remaining_wh"])
+            yield document
+
+    def write(self, blocks: Iterable[Block], form: str, out: BinaryIO) -> None:
+        """Write decisions as ``json`` (one array), ``jsonl`` or ``csv``."""
+        if form == "csv":
+            out.writelines(
+                self.rows.csv_block(block.states, block.answers, header=number == 0)
+                for number, block in enumerate(blocks)
+            )
+            return
+        texts = (json.dumps(d, ensure_ascii=False) for block in blocks for d in self._documents(block))
+        if form == "jsonl":
+            out.writelines(f"{text}\n".encode() for text in texts)
+            return
+        separator = "[\n"
+        for text in texts:
+            out.write(f"{separator}{text}".encode())
+            separator = ",\n"
+        out.write(b"\n]\n")
+
+    def print(self, blocks: Iterable[Block]) -> None:
+        """Print the first states as a table, and how often each rule held in all of them."""
+        shown: list[dict[str, Any]] = []
+        held: Counter[str] = Counter()
+        total = 0
         for block in blocks:
-            out.write(rows.csv_block(block.states, block.answers, header=header))
-            header = False
-        return
-    documents = (document for block in blocks for document in rows.documents(block.states, block.answers))
-    if form == "jsonl":
-        out.writelines(json.dumps(document, ensure_ascii=False).encode() + b"\n" for document in documents)
-        return
-    separator = b"[\n"
-    for document in documents:
-        out.write(separator + json.dumps(document, ensure_ascii=False).encode())
-        separator = b",\n"
-    out.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+            total += len(block.states)
+            held += self.rows.count(block.answers)
+            documents = itertools.islice(self._documents(block), TABLE_ROWS - len(shown))
+            shown += [_table_row(document, self.nominal_wh) for document in documents]
+        named = any(row["unit"] for row in shown)
+        columns = _STATE_COLUMNS if named else _STATE_COLUMNS[1:]
+        print_rows(shown, columns if self.explain is None else (*columns, *_WHY_COLUMNS), "table")
+        if total > len(shown):
+            print(f"... and {total - len(shown)} states more; --format csv or jsonl writes all of them\n")
+        counts = [{"states": times, "rule": rule} for rule, times in held.most_common()]
+        print_rows(counts, ["states", "rule"], "table")
+        print(f"{total} states")
 
 
 def describe(proposal: dict[str, Any] | None) -> str:
@@ -72,26 +111,6 @@ def describe(proposal: dict[str, Any] | None) -> str:
     return text
 
 
-def print_states(blocks: Iterable[Block], rows: Rows, nominal_wh: float) -> None:
-    """Print the first states as a table, and how often each rule held in all of them."""
-    shown: list[dict[str, Any]] = []
-    held: Counter[str] = Counter()
-    total = 0
-    for block in blocks:
-        total += len(block.states)
-        held += rows.count(block.answers)
-        documents = itertools.islice(rows.documents(block.states, block.answers), TABLE_ROWS - len(shown))
-        shown += [_table_row(document, nominal_wh) for document in documents]
-    columns = list(
-        _table_row(dict.fromkeys(("time", "remaining_wh", "status", "request")) | {"accept": {}}, nominal_wh)
-    )
-    print_rows(shown, columns if any(row["unit"] for row in shown) else columns[1:], "table")
-    if total > len(shown):
-        print(f"... and {total - len(shown)} states more; --format csv or jsonl writes all of them\n")
-    print_rows([{"states": times, "rule": rule} for rule, times in held.most_common()], ["states", "rule"], "table")
-    print(f"{total} states")
-
-
 def _table_row(document: dict[str, Any], nominal_wh: float) -> dict[str, Any]:
     remaining, accept = document["remaining_wh"], document["accept"]
     cells = [
@@ -102,7 +121,9 @@ def _table_row(document: dict[str, Any], nominal_wh: float) -> dict[str, Any]:
         document["status"],
         *(describe(proposal) for proposal in (document["request"], accept["charge"], accept["discharge"])),
     ]
-    return dict(zip(_STATE_COLUMNS, cells, strict=True))
+    row = dict(zip(_STATE_COLUMNS, cells, strict=True))
+    why = document.get("why", {})
+    return row | {column: why.get(key) for column, key in zip(_WHY_COLUMNS, PROPOSALS, strict=True)}
 
 
 def print_sweep(parts: Sequence[Region], corners: Answers, rules: Sequence[ScenarioRule], nominal_wh: float) -> None:

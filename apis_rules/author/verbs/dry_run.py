@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, te
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.sweep import corners, parts_of_day, sweep
-from apis_rules.author.verbs.decisions import Block, print_states, print_sweep, write_blocks
+from apis_rules.author.verbs.decisions import Block, Printer, print_sweep
 from apis_rules.author.verbs.output import add_format
+from apis_rules.author.why import sentences
 from apis_rules.decide.intent import Asker, compile_scenario
 from apis_rules.decide.ruleset import Evaluator
 
@@ -36,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
     parser.add_argument("--engine", choices=[*map(str, Evaluator)], default="vector", help="who evaluates the rules")
     add_format(parser)
+    parser.add_argument("--explain", action="store_true", help="say for each state why, and by how much why not")
     parser.add_argument("--plot", metavar="FILE", help="draw the scenario to a .png or .svg")
     parser.epilog = (
         "examples:\n"
@@ -50,7 +53,11 @@ def run(args: argparse.Namespace) -> int:
     asker, asked = _asker(args)
     at_s = time_argument("--at", args.at) if args.at else None
     scenario = compile_scenario(inputs.scenario, partners=asker is not None)
+    if args.explain and args.format == "csv":
+        refuse("--format", "csv has no place for explanations", "--format jsonl")
     rows = Rows(scenario.rules, inputs.limits, asked.amount_wh if asked else None)
+    explain = functools.partial(sentences, scenario, asker=asker) if args.explain else None
+    printer = Printer(rows, inputs.nominal_wh, explain)
     if args.plot:
         from apis_rules.author.picture import draw_scenario
 
@@ -59,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     only = asked.direction.opposite if asked else None
     with open_answerer(Evaluator(args.engine), scenario, asker, only) as answer:
         if args.states:
-            _decide_states(args, inputs, answer, rows, at_s)
+            _decide_states(args, inputs, answer, printer, at_s)
         else:
-            _sweep(args, inputs, scenario, answer, rows, at_s)
+            _sweep(args, inputs, scenario, answer, printer, at_s)
     return finish(inputs.warnings, strict=args.strict)
 
 
@@ -76,14 +83,16 @@ def _asker(args: argparse.Namespace) -> tuple[Asker | None, Candidate | None]:
     return Asker(request.unit_id, for_other), request
 
 
-def _decide_states(args: argparse.Namespace, inputs: Inputs, answer: Answerer, rows: Rows, at_s: int | None) -> None:
+def _decide_states(
+    args: argparse.Namespace, inputs: Inputs, answer: Answerer, printer: Printer, at_s: int | None
+) -> None:
     with open_states(args.states) as (stream, size):
         read = read_states(stream, args.states, nominal_wh=inputs.nominal_wh, at_s=at_s or 0)
         blocks = (Block(states, answer(states)) for states in _told(read, inputs, at_s, size, args.format))
         if args.format == "table":
-            print_states(blocks, rows, inputs.nominal_wh)
+            printer.print(blocks)
         else:
-            write_blocks(blocks, rows, args.format, sys.stdout.buffer)
+            printer.write(blocks, args.format, sys.stdout.buffer)
 
 
 def _told(read: Iterator[States], inputs: Inputs, at_s: int | None, size: int, form: str) -> Iterator[States]:
@@ -113,14 +122,18 @@ def _sweep(
     inputs: Inputs,
     scenario: CompiledScenario,
     answer: Answerer,
-    rows: Rows,
+    printer: Printer,
     at_s: int | None,
 ) -> None:
     if inputs.nominal_assumed:
         tell(f"a battery of the bundled {inputs.nominal_wh:g} Wh; --hw-config FILE names another")
     parts = parts_of_day(scenario, inputs.most_wh, at_s)
-    if args.format == "table":
+    if args.format == "table" and not args.explain:
         print_sweep(parts, answer(corners(parts, at_s)), scenario.rules, inputs.nominal_wh)
+        return
+    states = corners(parts, at_s) if args.format == "table" else sweep(parts, inputs.nominal_wh, at_s)
+    block = Block(states, answer(states))
+    if args.format == "table":
+        printer.print([block])
     else:
-        states = sweep(parts, inputs.nominal_wh, at_s)
-        write_blocks([Block(states, answer(states))], rows, args.format, sys.stdout.buffer)
+        printer.write([block], args.format, sys.stdout.buffer)

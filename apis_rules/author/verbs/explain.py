@@ -1,0 +1,69 @@
+"""``apis-rules explain``: why a unit requests and accepts what it does, and what else would take how much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.author.arguments import clock, energy_argument, time_argument
+from apis_rules.author.inputs import add_inputs, finish, load_inputs
+from apis_rules.author.rows import Rows
+from apis_rules.author.verbs.decisions import describe
+from apis_rules.author.verbs.output import add_format, print_rows
+from apis_rules.author.why import Why, explain_rules, reason_document
+from apis_rules.decide.intent import Asker, compile_scenario
+from apis_rules.decide.scenario import Question
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+COLUMNS: Final = ("question", "rule", "rule_holds", "comparison", "holds", "margin", "unit", "place")
+HEADINGS: Final = {
+    Question.STATUS: "status",
+    Question.REQUEST: "request",
+    Question.ACCEPT_CHARGE: "accept by charging",
+    Question.ACCEPT_DISCHARGE: "accept by discharging",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_inputs(parser)
+    parser.add_argument("--at", metavar="TIME", default="00:00:00", help="time of day (default: 00:00:00)")
+    parser.add_argument("--remaining-wh", metavar="WH", required=True, help="energy in the battery")
+    parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
+    add_format(parser)
+    parser.epilog = "example:\n  apis-rules explain --scenario scenario.json --at 12:00:00 --remaining-wh 2400"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every rule with the comparisons that decided."""
+    inputs = load_inputs(args)
+    time_s = time_argument("--at", args.at)
+    remaining_wh = energy_argument("--remaining-wh", args.remaining_wh)
+    asker = Asker(args.asked_by) if args.asked_by else None
+    scenario = compile_scenario(inputs.scenario, partners=asker is not None)
+    whys = explain_rules(scenario, time_s, remaining_wh, asker)
+    if args.format != "table":
+        rows = (reason_document(why, reason) for found in whys.values() for why in found for reason in why.reasons)
+        print_rows(rows, COLUMNS, args.format)
+        return finish(inputs.warnings, strict=args.strict)
+    intent = scenario.decide_intent(time_s, remaining_wh, asker)
+    percent = 100 * remaining_wh / inputs.nominal_wh
+    print(f"at {clock(time_s)} with {remaining_wh} Wh ({percent:.1f} % of {inputs.nominal_wh:g} Wh)")
+    made = Rows(scenario.rules, inputs.limits).intent_document(intent)
+    accept = made["accept"]
+    results = (made["status"] or "none", *map(describe, (made["request"], accept["charge"], accept["discharge"])))
+    for (question, heading), result in zip(HEADINGS.items(), results, strict=True):
+        print(f"\n{heading}: {'none' if result == '-' else result}")
+        _print_whys(whys[question])
+    return finish(inputs.warnings, strict=args.strict)
+
+
+def _print_whys(whys: Sequence[Why]) -> None:
+    for why in whys:
+        print(f"  {'yes' if why.holds else 'no '}  {why.rule.name}   ({why.rule.location})")
+        for reason in why.reasons:
+            print(f"         {reason.sentence}")
+    if not whys:
+        print("  no    there is no rule for it")
