@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from apis_rules.author.arguments import refuse
+from apis_rules.author.gates import Gates
+from apis_rules.author.rows import Bounds
 from apis_rules.decide.declared import deal_limits, declared_scenario
 from apis_rules.documents.reading import load_hw_config, load_policy, load_scenario
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from apis_rules.decide.amounts import DealLimits
+    from apis_rules.decide.choosing import Candidate
+    from apis_rules.decide.ruleset import Evaluator
     from apis_rules.decide.scenario import Scenario
     from apis_rules.documents.diagnostics import Diagnostic
+    from apis_rules.documents.hw_config import HwConfig
     from apis_rules.documents.policy import Policy
 
 
@@ -27,7 +34,10 @@ class Inputs:
     """The files of one unit, read.
 
     Attributes:
+        hw_config: the bundled one where none is named.
         limits: of the policy; None without one.
+        rules: folder of own rule files, or None.
+        assumed: facts of the gates by name, as written.
         nominal_wh: what 100 % of the battery are.
         nominal_assumed: whether that is the bundled value, which has to be said where it matters.
         warnings: what is doubtful about the files.
@@ -35,7 +45,10 @@ class Inputs:
 
     scenario: Scenario
     policy: Policy | None
+    hw_config: HwConfig
     limits: DealLimits | None
+    rules: Path | None
+    assumed: Mapping[str, str]
     nominal_wh: float
     nominal_assumed: bool
     warnings: tuple[Diagnostic, ...]
@@ -50,6 +63,10 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that ``load_inputs`` reads."""
     add_scenario_and_policy(parser)
     parser.add_argument("--hw-config", metavar="FILE", help="hardware of the unit: what 100 %% of its battery are")
+    parser.add_argument("--rules", metavar="DIR", help="own rule files, instead of the bundled ones of the same name")
+    parser.add_argument(
+        "--assume", metavar="FACT=VALUE", action="append", default=[], help="a fact of the gates: --assume mode=stop"
+    )
 
 
 def add_scenario_and_policy(parser: argparse.ArgumentParser) -> None:
@@ -68,15 +85,60 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
     scenario = load_scenario(Path(args.scenario) if args.scenario else data_dir("rules") / "scenario.json")
     policy = load_policy(Path(args.policy)) if args.policy else None
     hw_config = load_hw_config(Path(args.hw_config) if args.hw_config else data_dir("rules") / "hwConfig.json")
+    rules = Path(args.rules) if args.rules else None
+    if rules is not None and not rules.is_dir():
+        refuse("--rules", f"{rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
     warnings = [*scenario.warnings, *(policy.warnings if policy else ()), *hw_config.warnings]
     return Inputs(
         scenario=declared_scenario(scenario.model, scenario.document),
         policy=policy.model if policy else None,
+        hw_config=hw_config.model,
         limits=deal_limits(policy.model) if policy else None,
+        rules=rules,
+        assumed=dict(_assumption(text) for text in args.assume),
         nominal_wh=hw_config.model.battery_nominal_capacity_wh,
         nominal_assumed=not args.hw_config,
         warnings=tuple(warnings),
     )
+
+
+def _assumption(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        refuse("--assume", f"{text!r} is no FACT=VALUE", "--assume mode=stop")
+    return name.strip(), value.strip()
+
+
+@contextlib.contextmanager
+def open_bounds(
+    inputs: Inputs, evaluator: Evaluator, *, unit_id: str | None, asker: str | None, asked: Candidate | None = None
+) -> Iterator[Bounds]:
+    """Give what stands between proposals and deals: gates only where policy, rules or facts were named.
+
+    Args:
+        inputs: the files.
+        evaluator: who evaluates the gates.
+        unit_id: who decides.
+        asker: who asks; one that is not named counts as a member.
+        asked: the request that accepts answer, where there is a certain one.
+    """
+    asked_wh = asked.amount_wh if asked else None
+    if inputs.policy is None and inputs.rules is None and not inputs.assumed:
+        yield Bounds(inputs.nominal_wh, None, None, asked_wh)
+        return
+    constants: dict[str, Any] = {"hwConfig": inputs.hw_config.to_document()}
+    requester = asker
+    if inputs.policy is not None:
+        constants["policy"] = inputs.policy.to_document()
+        requester = asker or next((u for u in inputs.policy.member_unit_ids if u != unit_id), None)
+    else:
+        requester = asker or "a member"
+        constants["policy"] = {"memberUnitIds": [requester]}
+    message: dict[str, Any] = {"unitId": requester}
+    if asked is not None:
+        message |= {"amountWh": asked.amount_wh, "pointPerWh": asked.point_per_wh, "pairUnitId": asked.pair_unit_id}
+    with Gates(inputs.rules, constants, unit_id, message, inputs.assumed, evaluator) as gates:
+        yield Bounds(inputs.nominal_wh, gates, inputs.limits, asked_wh)
 
 
 def finish(warnings: Sequence[Diagnostic], *, strict: bool) -> int:

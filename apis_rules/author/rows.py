@@ -13,7 +13,7 @@ import numpy as np
 from apis_rules.author.answers import NONE
 from apis_rules.author.states import UNKNOWN, fast
 from apis_rules.decide.scenario import Question
-from apis_rules.ports.types.negotiation import Direction
+from apis_rules.ports.types.negotiation import DeclineReason, Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from apis_rules.author.answers import Answers
+    from apis_rules.author.gates import Gates
     from apis_rules.author.states import States
     from apis_rules.decide.amounts import DealLimits
-    from apis_rules.decide.intent import Intent, Proposal
-    from apis_rules.decide.scenario import Offer, ScenarioRule
+    from apis_rules.decide.scenario import ScenarioRule
 
 PROPOSALS: Final = {
     "request": Question.REQUEST,
@@ -39,9 +39,11 @@ _FIELDS: Final = {
     "pairUnitId": "pair_unit_id",
     "rule": "rule",
     "offered": "offered",
+    "declined": "declined",
     "dealAmountWh": "deal_amount_wh",
 }
 """Key in JSON → end of the name of the column."""
+_TOO_SMALL: Final = str(DeclineReason.TOO_SMALL)
 
 
 def plain(number: float | None) -> float | int | None:
@@ -50,33 +52,46 @@ def plain(number: float | None) -> float | int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What stands between a scenario's proposal and a deal.
+
+    Attributes:
+        nominal_wh: what 100 % are.
+        gates: None where neither policy nor own rules were named: then nothing is said about offers.
+        limits: of the policy; None without one: then nothing is said about deals.
+        asked_wh: the amount of the request that accepts answer, where there is a certain one.
+    """
+
+    nominal_wh: float
+    gates: Gates | None = None
+    limits: DealLimits | None = None
+    asked_wh: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Column:
-    """One proposal's values over a block.
+    """One kind of proposal over a block.
 
     Attributes:
         rules: per state an index into the scenario's rules, or ``NONE``.
-        amounts: per state, in Wh; without meaning where there is no rule.
-        deals: per state the size of the deal with a partner that matches, 0 for none; None without a policy.
+        amounts: in Wh; without meaning where there is no rule.
+        declined: index into *reasons*; 0, which is none, where it is offered.
+        deals: the size of the deal with a partner that matches, 0 for none.
     """
 
     rules: NDArray[np.int16]
     amounts: NDArray[np.int64]
-    deals: NDArray[np.int64] | None
+    declined: NDArray[np.int64]
+    reasons: list[str | None]
+    deals: NDArray[np.int64]
 
 
 class Rows:
-    """Turns blocks of answers into rows.
+    """Turns blocks of answers into rows."""
 
-    Args:
-        rules: of the scenario.
-        limits: of the policy, which add ``offered`` and ``dealAmountWh``; None without one.
-        asked_wh: the amount of the request that accepts answer, where there is a certain one.
-    """
-
-    def __init__(self, rules: Sequence[ScenarioRule], limits: DealLimits | None, asked_wh: int | None = None) -> None:
+    def __init__(self, rules: Sequence[ScenarioRule], bounds: Bounds) -> None:
         self._rules = rules
-        self._limits = limits
-        self._asked_wh = asked_wh
+        self._bounds = bounds
         offers = [rule.offer for rule in rules]
         self._limit_wh = np.array([0 if o is None else o.limit_wh for o in offers] + [0], dtype=np.int64)
         self._sign = np.array([1 if o and o.direction is Direction.CHARGE else -1 for o in offers] + [0])
@@ -87,6 +102,8 @@ class Rows:
             "rule": [rule.name for rule in rules] + [None],
             "status": [rule.status for rule in rules] + [None],
         }
+        skipped = set() if bounds.gates else {"offered", "declined"}
+        self._skipped = skipped if bounds.limits else {*skipped, "dealAmountWh"}
 
     def documents(self, states: States, answers: Answers) -> Iterator[dict[str, Any]]:
         """Yield one object per state, in the form of ``--format jsonl``."""
@@ -107,34 +124,6 @@ class Rows:
             }
             yield document
 
-    def intent_document(self, intent: Intent) -> dict[str, Any]:
-        """Return one decision in the form of ``documents``, without its state."""
-        accepts = {str(direction): intent.accepts.get(direction) for direction in Direction}
-        return {
-            "status": intent.status,
-            "request": self._made(intent.request),
-            "accept": {direction: self._made(proposal) for direction, proposal in accepts.items()},
-        }
-
-    def _made(self, proposal: Proposal | None) -> dict[str, Any] | None:
-        if proposal is None:
-            return None
-        amount = proposal.amount_wh
-        deal = None if self._limits is None else self._limits.deal_amount_wh(amount, amount)
-        return self._document(proposal.offer, amount, proposal.rule, deal)
-
-    def _document(self, offer: Offer, amount_wh: int, rule: str, deal_wh: int | None) -> dict[str, Any]:
-        document: dict[str, Any] = {
-            "type": str(offer.direction),
-            "amountWh": amount_wh,
-            "pointPerWh": plain(offer.point_per_wh),
-            "pairUnitId": offer.pair_unit_id,
-            "rule": rule,
-        }
-        if self._limits is not None:
-            document |= {"offered": self._limits.offers(amount_wh), "dealAmountWh": deal_wh}
-        return document
-
     def count(self, answers: Answers) -> Counter[str]:
         """Return how often each rule holds in a block."""
         found: Counter[str] = Counter()
@@ -151,18 +140,51 @@ class Rows:
     def _column(self, states: States, answers: Answers, question: Question) -> _Column:
         rules = answers.rules[question]
         amounts = self._sign[rules] * (self._limit_wh[rules] - states.remaining_wh)
-        deals = None
-        if self._limits is not None:
-            asked = self._asked_wh if question is not Question.REQUEST else None
-            deals = self._limits.deal_amounts_wh(amounts if asked is None else np.minimum(amounts, asked))
-        return _Column(rules, amounts, deals)
+        declined = np.zeros(len(rules), dtype=np.int64)
+        reasons: list[str | None] = [None]
+        deals = declined
+        gates, limits = self._bounds.gates, self._bounds.limits
+        if gates is not None:
+            for index in np.unique(rules[rules != NONE]):
+                here = np.flatnonzero(rules == index)
+                remaining = states.remaining_wh[here]
+                closed = gates.closed(
+                    self._rules[index],
+                    {
+                        "remaining_wh": remaining,
+                        "rsoc_percent": 100 * remaining / self._bounds.nominal_wh,
+                        "amount_wh": amounts[here],
+                    },
+                )
+                # The gate numbered g of this rule is the reason numbered g + len(reasons); none, -1, becomes 0.
+                declined[here] = np.where(closed.gates == NONE, 0, closed.gates + len(reasons))
+                reasons += [rule.id for rule in closed.rules]
+        if limits is not None:
+            # The minimum holds for accepts as for requests, whatever the gates of accepts look at.
+            small = (declined == 0) & (amounts < limits.amount_min_wh)
+            declined[small] = len(reasons)
+            reasons.append(_TOO_SMALL)
+            asked = self._bounds.asked_wh if question is not Question.REQUEST else None
+            deals = limits.deal_amounts_wh(amounts if asked is None else np.minimum(amounts, asked))
+            deals = np.where(declined == 0, deals, 0)
+        return _Column(rules, amounts, declined, reasons, deals)
 
     def _proposal(self, column: _Column, row: int) -> dict[str, Any] | None:
-        rule = self._rules[column.rules[row]]
-        if column.rules[row] == NONE or rule.offer is None:
+        rule = int(column.rules[row])
+        if rule == NONE:
             return None
-        deal = None if column.deals is None else int(column.deals[row]) or None
-        return self._document(rule.offer, int(column.amounts[row]), rule.name, deal)
+        reason = column.reasons[column.declined[row]]
+        document = {
+            "type": self._values["type"][rule],
+            "amountWh": int(column.amounts[row]),
+            "pointPerWh": self._values["pointPerWh"][rule],
+            "pairUnitId": self._values["pairUnitId"][rule],
+            "rule": self._values["rule"][rule],
+            "offered": reason is None,
+            "declined": reason,
+            "dealAmountWh": int(column.deals[row]) or None,
+        }
+        return {key: value for key, value in document.items() if key not in self._skipped}
 
     def _names(self, states: States) -> list[str]:
         names = [] if states.unit_ids is None else ["unit_id"]
@@ -172,9 +194,7 @@ class Rows:
         return names
 
     def _fields(self, proposal: str) -> dict[str, str]:
-        skipped = set() if self._limits is not None else {"offered", "dealAmountWh"}
-        if proposal != "request":
-            skipped.add("type")
+        skipped = self._skipped if proposal == "request" else {*self._skipped, "type"}
         return {key: field for key, field in _FIELDS.items() if key not in skipped}
 
     def _csv(self, states: States, answers: Answers, *, header: bool) -> bytes:
@@ -199,26 +219,30 @@ class Rows:
         columns += [
             nanoseconds.cast(pl.Time),
             _known(states.remaining_wh, states.remaining_wh != UNKNOWN),
-            self._looked_up("status", answers.rules[Question.STATUS]),
+            _looked_up(self._values["status"], answers.rules[Question.STATUS]),
         ]
         for name, question in PROPOSALS.items():
             column = self._column(states, answers, question)
             made = column.rules != NONE
-            series = {key: self._looked_up(key, column.rules) for key in ("type", "pointPerWh", "pairUnitId", "rule")}
+            series = {
+                key: _looked_up(self._values[key], column.rules) for key in ("type", "pointPerWh", "pairUnitId", "rule")
+            }
             series["amountWh"] = _known(column.amounts, made)
-            if self._limits is not None and column.deals is not None:
-                series["offered"] = _known(column.amounts >= self._limits.amount_min_wh, made)
-                series["dealAmountWh"] = _known(column.deals, made & (column.deals > 0))
+            series["offered"] = _known(column.declined == 0, made)
+            series["declined"] = _looked_up(column.reasons, np.where(made, column.declined, 0))
+            series["dealAmountWh"] = _known(column.deals, made & (column.deals > 0))
             columns += [series[key] for key in self._fields(name)]
         names = self._names(states)
         frame = pl.DataFrame([series.alias(name) for name, series in zip(names, columns, strict=True)])
         return frame.write_csv(include_header=header, time_format="%H:%M:%S").encode()
 
-    def _looked_up(self, key: str, rules: NDArray[np.int16]) -> pl.Series:
-        import polars as pl
 
-        values = [None if v is None else str(v) for v in self._values[key]]
-        return pl.Series(values, dtype=pl.String).gather(pl.Series(np.where(rules == NONE, len(values) - 1, rules)))
+def _looked_up(values: Sequence[object], indexes: NDArray[Any]) -> pl.Series:
+    """Return the text of the value at each index; ``NONE`` takes the last, which is None."""
+    import polars as pl
+
+    texts = pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
+    return texts.gather(pl.Series(np.where(indexes == NONE, len(values) - 1, indexes)))
 
 
 def _known(values: NDArray[Any], known: NDArray[np.bool_]) -> pl.Series:

@@ -71,7 +71,9 @@ def explain_rules(
         explanation = explain(rule.when, facts, FACTS)
         blocker = explanation.blocker()
         leaves = explanation.decisive() if blocker is None else (blocker,)
-        found[rule.question].append(Why(rule, explanation.holds, tuple(_reason(leaf) for leaf in leaves)))
+        # Where a limit is the bound of its band, one comparison stands there twice.
+        reasons = tuple(dict.fromkeys(_reason(leaf) for leaf in leaves))
+        found[rule.question].append(Why(rule, explanation.holds, reasons))
     for whys in found.values():
         whys.sort(key=lambda why: (not why.holds, why.distance if why.reasons and not why.holds else (False, 0)))
     return found

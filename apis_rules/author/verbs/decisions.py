@@ -105,9 +105,11 @@ def describe(proposal: dict[str, Any] | None) -> str:
         text += f" at {proposal['pointPerWh']}"
     if proposal["pairUnitId"] is not None:
         text += f" with {proposal['pairUnitId']}"
-    if "offered" in proposal:
+    if proposal.get("declined") is not None:
+        return f"{text}, not offered: {proposal['declined']}"
+    if "dealAmountWh" in proposal:
         deal = proposal["dealAmountWh"]
-        text += f" -> deal {deal} Wh" if deal else " -> no deal"
+        text += f", a deal of {deal} Wh" if deal else ", no deal"
     return text
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from apis_rules.author.answers import Answerer, open_answerer
 from apis_rules.author.arguments import candidate_argument, object_argument, refuse, time_argument
-from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, tell
+from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, open_bounds, tell
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.sweep import corners, parts_of_day, sweep
@@ -55,16 +55,20 @@ def run(args: argparse.Namespace) -> int:
     scenario = compile_scenario(inputs.scenario, partners=asker is not None)
     if args.explain and args.format == "csv":
         refuse("--format", "csv has no place for explanations", "--format jsonl")
-    rows = Rows(scenario.rules, inputs.limits, asked.amount_wh if asked else None)
     explain = functools.partial(sentences, scenario, asker=asker) if args.explain else None
-    printer = Printer(rows, inputs.nominal_wh, explain)
     if args.plot:
         from apis_rules.author.picture import draw_scenario
 
         title = Path(args.scenario).name if args.scenario else "bundled scenario"
         draw_scenario(scenario, inputs.most_wh, title, Path(args.plot))
+    evaluator = Evaluator(args.engine)
     only = asked.direction.opposite if asked else None
-    with open_answerer(Evaluator(args.engine), scenario, asker, only) as answer:
+    asked_by = asker.unit_id if asker else None
+    with (
+        open_answerer(evaluator, scenario, asker, only) as answer,
+        open_bounds(inputs, evaluator, unit_id=args.unit, asker=asked_by, asked=asked) as bounds,
+    ):
+        printer = Printer(Rows(scenario.rules, bounds), inputs.nominal_wh, explain)
         if args.states:
             _decide_states(args, inputs, answer, printer, at_s)
         else:
