@@ -39,7 +39,15 @@ if TYPE_CHECKING:
     Masks = Callable[[Mapping[str, NDArray[Any]], int], Mapping[str, NDArray[np.bool_]]]
 
 _UNLESS: Final = "/unless"
-_READY: Final = {"ready": True, "mode": "autonomous", "localErrors": False, "communityErrors": False}
+_READY: Final = {
+    "ready": True,
+    "draining": False,
+    "excluded": False,
+    "hasMaster": True,
+    "mode": "autonomous",
+    "localErrors": False,
+    "communityErrors": False,
+}
 _OF_STATES: Final[Mapping[tuple[str | int, ...], str]] = {
     ("unit", "apis", "remaining_capacity_wh"): "remaining_wh",
     ("unit", "battery", "rsoc"): "rsoc_percent",

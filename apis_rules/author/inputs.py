@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apis_rules.author.analysis import analyse
 from apis_rules.author.arguments import refuse
 from apis_rules.author.gates import Gates
 from apis_rules.author.rows import Bounds
 from apis_rules.decide.declared import deal_limits, declared_scenario
+from apis_rules.documents.community import Site
+from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.reading import load_hw_config, load_policy, load_scenario
 from apis_rules.resources import data_dir
 
@@ -88,7 +91,9 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
     rules = Path(args.rules) if args.rules else None
     if rules is not None and not rules.is_dir():
         refuse("--rules", f"{rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
-    warnings = [*scenario.warnings, *(policy.warnings if policy else ()), *hw_config.warnings]
+    findings = Findings()
+    analyse([Site(None, hw_config if args.hw_config else None, policy, scenario)], findings)
+    warnings = [*findings.sorted(), *scenario.warnings, *(policy.warnings if policy else ()), *hw_config.warnings]
     return Inputs(
         scenario=declared_scenario(scenario.model, scenario.document),
         policy=policy.model if policy else None,
