@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from apis_rules.charts.unit import Ordered, ReadStatus, SetMode, UnitBrain
+from apis_rules.charts.unit import Announced, Ordered, ReadStatus, SetMode, UnitBrain
 from apis_rules.ports.types import CommandName, ConverterMode
-from tests.charts.unit.world import BRAIN, CHART, WALK_SETTINGS, WRITES, World
+from tests.charts.unit.world import BRAIN, CHART, WALK_SETTINGS, WRITES, World, epoch
 
 N = CommandName
 CAPACITY = "2.3 A"
@@ -196,6 +196,16 @@ def test_dynamic_checks_are_suppressed_for_a_command_and_never_longer_than_its_t
     assert not BRAIN.checks_suppressed(world.unit, world.now_s + WALK_SETTINGS.hand_over_s)
     world.obey(N.DID_HAND_OVER)
     assert not BRAIN.checks_suppressed(world.unit, world.now_s)
+
+
+def test_a_change_of_masters_does_not_end_the_suppression() -> None:
+    """A voltage that is being raised when the master changes is not taken for a fault before the next one goes on."""
+    world = World().reach("holding")
+    world.order(N.AUTHORIZE, voltages_v=(360.0,))
+    world.give(Announced(epoch(2)))
+    world.run()
+    assert world.outcomes[-1].failed == "aborted"
+    assert BRAIN.checks_suppressed(world.unit, world.now_s)
 
 
 def test_a_driver_without_mode_codes_in_its_status_is_verified_by_text_and_sign() -> None:

@@ -111,6 +111,45 @@ def test_a_lost_write_that_lands_after_the_stop(lands_after_s: float) -> None:
     assert [o.failed for o in world.outcomes[-2:]] == ["aborted", None]
 
 
+def test_an_overtaken_write_that_is_answered_lets_the_stop_follow_at_once() -> None:
+    """As soon as the driver has answered the write that a stop overtook, WAIT is written after it, without a wait."""
+    world = World().reach("waiting")
+    world.order(N.CHARGE, grid_current_a=1.0)
+    request = world.pending(WRITES)
+    assert request is not None
+    world.order(N.WAIT)
+    while world.unit.state != "retrying":
+        world.answer(next(i for i in world.under_way if i != request))
+    world.under_way.pop(request)
+    world.converter.mode = ConverterMode.CHARGE  # it was carried out after the stop
+    assert world.give(Answered(request, world.converter.document(), None, world.now_s)) == ["set WAIT"]
+    world.run()
+    assert world.shows == "wait"
+
+
+def test_a_look_that_finds_a_current_without_a_voltage() -> None:
+    """A unit that failed at a command and looks: charging on a bus outside its range is stopped by that look."""
+    world = World().reach("charging")
+    world.order(N.CURRENT, grid_current_a=2.0)
+    request = world.pending(WRITES)
+    assert request is not None
+    world.refuse(request)
+    world.converter.bus_v = 200.0
+    look = world.pending(ReadAll)
+    assert look is not None
+    assert world.answer(look)[-1] == "set WAIT"
+
+
+def test_a_restart_in_the_middle_of_a_hand_over() -> None:
+    """A holder with droop is found as such, and its voltage is not lowered when it is told to wait."""
+    world = World().reach("drooping")
+    world.start()
+    world.run()
+    assert world.unit.state == "drooping"
+    assert world.obey(N.WAIT).ok
+    assert world.converter.writes[-2:] == ["set 350 V droop 0.039", "set WAIT"]
+
+
 def test_a_write_that_lands_even_later_is_noticed() -> None:
     """A converter that becomes active after WAIT was confirmed is stopped at the next reading; not in manual mode."""
     for manual in (False, True):

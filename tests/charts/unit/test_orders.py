@@ -233,6 +233,19 @@ def test_a_disk_that_takes_its_time_holds_up_the_command_alone() -> None:
     assert {(o.seq, o.failed) for o in world.outcomes[-2:]} == {(first.seq, "aborted"), (world.seq, None)}
 
 
+def test_a_newer_epoch_while_a_command_waits_for_the_disk() -> None:
+    """What was accepted from the old master and not yet begun is never begun."""
+    world = World().reach("charging")
+    world.disk_hangs = True
+    world.order(CommandName.CURRENT, grid_current_a=2.0)
+    world.give(Announced(epoch(2)))
+    world.disk_hangs = False
+    world.finish_remembering()
+    world.run()
+    assert world.outcomes[-1].failed == "aborted"
+    assert world.converter.target_a == 1.0
+
+
 def test_a_newer_epoch_in_a_pause_between_two_looks() -> None:
     """Where nothing of the old command is under way, it ends at once."""
     world = World().reach("waiting")
@@ -259,7 +272,7 @@ def test_a_stop_of_the_old_master_is_finished_before_the_new_one_is_acknowledged
             world.sleep_until(world.due_s)
     (acknowledgement,) = [a for a in world.actions if isinstance(a, Acknowledge)]
     assert acknowledgement.outcome is not None
-    assert acknowledgement.outcome.ok
+    assert (acknowledgement.outcome.seq, acknowledgement.outcome.ok) == (world.seq, True)
     assert acknowledgement.status is not None
     assert acknowledgement.status.status.mode is ConverterMode.WAIT
 
