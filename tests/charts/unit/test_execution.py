@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from apis_rules.charts.unit import Announced, Ordered, ReadStatus, SetMode, UnitBrain
+from apis_rules.charts.unit import Announced, Ordered, ReadStatus, SetMode, UnitBrain, UnitSettings
+from apis_rules.documents.reading import load_hw_config, load_policy
 from apis_rules.ports.types import CommandName, ConverterMode
+from apis_rules.resources import data_dir
 from tests.charts.unit.world import BRAIN, CHART, WALK_SETTINGS, WRITES, World, epoch
 
 N = CommandName
@@ -187,6 +190,11 @@ def test_dynamic_checks_are_suppressed_for_a_command_and_never_longer_than_its_t
     assert not BRAIN.checks_suppressed(world.unit, world.now_s)
 
     world = World().reach("holding")
+    world.converter.obeys = False
+    assert world.obey(N.VOLTAGE, grid_voltage_v=370.0).failed == "checkpoint"
+    assert not BRAIN.checks_suppressed(world.unit, world.now_s)
+
+    world = World().reach("holding")
     assert BRAIN.checks_suppressed(world.unit, world.now_s + WALK_SETTINGS.ramp_up_s - 1)
     assert not BRAIN.checks_suppressed(world.unit, world.now_s + WALK_SETTINGS.ramp_up_s)
     world.obey(N.AUTHORIZE, voltages_v=(360.0,))
@@ -206,6 +214,16 @@ def test_a_change_of_masters_does_not_end_the_suppression() -> None:
     world.run()
     assert world.outcomes[-1].failed == "aborted"
     assert BRAIN.checks_suppressed(world.unit, world.now_s)
+
+
+def test_the_settings_come_from_the_documents() -> None:
+    """The shipped policy and hwConfig, with the times of the wiring, give every number, times in seconds."""
+    policy = load_policy(data_dir("rules") / "policy.json").model.to_document()
+    hw_config = load_hw_config(data_dir("rules") / "hwConfig.json").model.to_document()
+    times = {"dead_man_s": 12.0, "holder_dead_man_s": 20.0, "hand_over_s": 12.0}
+    settings = UnitSettings.from_documents(policy, hw_config, times)
+    assert settings == replace(WALK_SETTINGS, voltage_step_v=350)
+    assert settings.stop_voltage_v == 310
 
 
 def test_a_driver_without_mode_codes_in_its_status_is_verified_by_text_and_sign() -> None:
