@@ -58,9 +58,11 @@ class Chunk:
         """Return a function that writes a row as a fact: what is missing is left out."""
         parts = [(column, f'"f{column}":') for column in self.columns]
         isnan = math.isnan
+        # What the rules do not read is not sent: the engine's time grows with each property.
+        start = '{"on":1,' if '{"on":1}' in self.text else "{"
 
         def write(row: tuple[float, ...]) -> str:
-            text = '{"on":1,'
+            text = start
             for column, key in parts:
                 value = row[column]
                 if isnan(value):

@@ -56,6 +56,33 @@ def test_the_vectorised_evaluator_agrees_with_the_scalar_one(condition, given_fa
     assert program.first(rows)[0] == (0 if holds else -1)
 
 
+@pytest.mark.parametrize("count", [1, 127, 128, 300])
+def test_the_first_of_many_conditions_is_found_in_columns(count):
+    """The index of the first condition that holds, whatever their number; -1 where none does."""
+    kinds = {"a": FactKind.NUMBER}
+    program = compile_conditions([tree(f"a >= {count - i}") for i in range(count)], kinds)
+    values = np.array([count + 0.5, 1.0, 0.0, math.nan, 1e300])
+    found = program.first(program.columns({"a": values}, len(values)))
+    assert found.tolist() == [0, count - 1, -1, -1, -1]
+
+
+def test_columns_hold_to_the_same_limits_as_single_facts():
+    """Numbers from 2^53 on, flags that are neither 0 nor 1, texts over 256 characters are missing in columns too."""
+    kinds = {"a": FactKind.NUMBER, "p": FactKind.FLAG, "s": FactKind.TEXT}
+    program = compile_conditions([tree("a >= 0 or a < 0"), tree("p or not p"), tree("s != 'y'")], kinds)
+    columns = {
+        "a": np.array([2.0**53, -(2.0**53), 9007199254740991, math.inf]),
+        "p": np.array([0.5, 1, 0, math.nan]),
+        "s": np.array(["x" * 257, "x" * 256, None, "y"], dtype=object),
+    }
+    masks = program.masks(program.columns(columns, 4))
+    assert [mask.tolist() for mask in masks] == [
+        [False, False, True, False], [False, True, True, False], [False, True, False, False],
+    ]  # fmt: skip
+    assert program.first(program.columns({}, 3)).tolist() == [-1, -1, -1]
+    assert program.first(program.columns({"a": np.array([])}, 0)).tolist() == []
+
+
 @given(conditions(), facts())
 def test_simplifying_and_folding_change_nothing(condition, given_facts):
     """The simplified condition gives the same, also with some facts folded in as constants."""
