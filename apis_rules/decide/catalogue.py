@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 Facts: TypeAlias = "Mapping[str, Any]"
 """The document that rules are asked about: plain JSON values under the names of ``ROOTS``."""
 
-STARTED: Final = frozenset({"started"})
-"""States of ``statecharts/deal.yaml`` in which energy flows."""
-SWITCHED: Final = frozenset({"activating", "switching_on", "started", "switching_off"})
-"""States in which a converter may be active for the deal."""
+STARTED: Final = "started"
+"""The state of ``statecharts/deal.yaml`` in which energy is shared as agreed."""
+SIDES: Final = (("charge", "chargeUnitId"), ("discharge", "dischargeUnitId"))
+"""A side of a deal under ``detail``, and the key of its unit in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,17 @@ def _own_deals(facts: Facts) -> float:
     return float(sum(1 for _ in _deals_of(facts, _unit_id(facts))))
 
 
+def _own_side(deal: Any, unit_id: Any) -> str | None:
+    return next((side for side, key in SIDES if unit_id is not None and _at(deal, "record", key) == unit_id), None)
+
+
+def _is(deal: Any, side: str | None, what: str) -> bool:
+    return side is not None and _at(deal, "detail", side, what) is True
+
+
 def _own_switched_deals(facts: Facts) -> float:
-    return float(sum(_at(d, "state") in SWITCHED for d in _deals_of(facts, _unit_id(facts))))
+    unit_id = _unit_id(facts)
+    return float(sum(_is(d, _own_side(d, unit_id), "on") for d in _deals_of(facts, unit_id)))
 
 
 def _own_deals_to(side: str) -> Callable[[Facts], float]:
@@ -98,25 +107,23 @@ def _own_deals_to(side: str) -> Callable[[Facts], float]:
 
 
 def _own_direction(facts: Facts) -> str | None:
-    unit_id = _unit_id(facts)
-    if unit_id is None:
-        return None
-    if _at(facts, "deal", "record", "chargeUnitId") == unit_id:
-        return "charge"
-    return "discharge" if _at(facts, "deal", "record", "dischargeUnitId") == unit_id else None
+    return _own_side(facts.get("deal"), _unit_id(facts))
 
 
-def _deal_is(states: frozenset[str]) -> Callable[[Facts], bool | None]:
-    def known(facts: Facts) -> bool | None:
-        state = _at(facts, "deal", "state")
-        return None if state is None else state in states
+def _own_side_is(what: str) -> Callable[[Facts], bool]:
+    return lambda facts: _is(facts.get("deal"), _own_direction(facts), what)
 
-    return known
+
+def _deal_started(facts: Facts) -> bool | None:
+    state = _at(facts, "deal", "state")
+    return None if state is None else state == STARTED
 
 
 def _dealing_units(facts: Facts) -> set[Any]:
-    started = [d for d in _list(facts, "deals") if _at(d, "state") in STARTED]
-    return {_at(d, "record", side) for d in started for side in ("chargeUnitId", "dischargeUnitId")}
+    switched = {_at(d, "record", key) for d in _list(facts, "deals") for side, key in SIDES if _is(d, side, "on")}
+    # The holder of the voltage balances them all, also where its own deals are over.
+    holder = _at(facts, "grid", "holder")
+    return switched | ({holder} if holder is not None and switched else set())
 
 
 def _currents(facts: Facts) -> dict[Any, Any]:
@@ -164,19 +171,21 @@ def _entries() -> Iterator[DerivedFact]:
     modes = "mode of the unit's converter by its status code: wait, charge, discharge, voltage-reference, or unknown"
     yield DerivedFact("converter_mode", text, modes, "wait", _converter_mode)
     yield DerivedFact("own_deals", number, "deals in which the unit takes part", 1.0, _own_deals)
-    switched = "deals of the unit for which a converter may be active"
+    switched = "deals of the unit for which its converter is switched on"
     yield DerivedFact("own_switched_deals", number, switched, 1.0, _own_switched_deals)
     charging, discharging = _own_deals_to("chargeUnitId"), _own_deals_to("dischargeUnitId")
     yield DerivedFact("own_charging_deals", number, "deals in which the unit charges", 0.0, charging)
     yield DerivedFact("own_discharging_deals", number, "deals in which the unit discharges", 1.0, discharging)
     direction = "what the deal asks of the unit: charge or discharge; missing where it is no party"
     yield DerivedFact("own_direction", text, direction, "discharge", _own_direction, deal)
-    yield DerivedFact("deal_started", flag, "whether energy flows in the deal", True, _deal_is(STARTED), deal)
-    active = "whether a converter may be active for the deal"
-    yield DerivedFact("deal_switched", flag, active, True, _deal_is(SWITCHED), deal)
-    units = "units that take part in a started deal, each counted once"
+    yield DerivedFact("deal_started", flag, "whether energy flows in the deal", True, _deal_started, deal)
+    on = "whether the unit's converter is switched on for the deal, or is being so"
+    yield DerivedFact("deal_switched", flag, on, True, _own_side_is("on"), deal)
+    off = "whether the unit's converter is being switched off for the deal"
+    yield DerivedFact("deal_leaving", flag, off, False, _own_side_is("leaving"), deal)
+    units = "units whose converter is switched on for a deal, and the holder of the voltage"
     yield DerivedFact("dealing_units", number, units, 2.0, lambda facts: float(len(_dealing_units(facts))))
-    total = "sum of the grid currents of the units in started deals; missing where one is"
+    total = "sum of the grid currents of these units; missing where one is"
     yield DerivedFact("dealing_current_a", number, total, 0.1, _dealing_current_a)
     forward = "sum of the grid currents in front of the branch; an unknown one counts 0"
     yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), branch)

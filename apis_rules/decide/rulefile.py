@@ -59,6 +59,7 @@ ROOTS: Final = {
     "unit": "the unit's own data (specification 8); with for_each: unit, each member's",
     "units": "the data of all members, for the Grid Master",
     "deals": "the deals that concern the one who asks",
+    "grid": "who holds the voltage: the grid record of shared state",
     "deal": "with for_each: deal, each of them",
     "branch": "with for_each: branch, each branch of the policy: id, capacityA, forwardUnitIds, backwardUnitIds",
     "accepts": "the accepts that came for a request",

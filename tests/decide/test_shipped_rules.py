@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from apis_rules.charts.load import load_chart
+from apis_rules.decide.catalogue import SIDES, STARTED
 from apis_rules.decide.decision import NO_STRIKES, Decider
 from apis_rules.decide.outcomes import Action, Decline, RaiseError, React, SetMode
 from apis_rules.decide.ruleset import Evaluator
+from apis_rules.ports.types.deal import DealDetail, DealSide
 from apis_rules.ports.types.error_event import Category, Extent, Level
 from apis_rules.ports.types.negotiation import DeclineReason
 from apis_rules.ports.types.unit_data import OperationMode
+from apis_rules.resources import data_dir
 from tests.decide.shipped import QUESTIONS, compiled, example
 
 FREE = {
@@ -200,27 +204,36 @@ def test_an_exception_that_is_unknown_is_no_exception(change):
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "rules"),
+    ("state", "side", "code", "rules"),
     [
-        ("started", "0x0041", []),
-        ("started", "0x0014", []),
-        ("started", "0x0000", ["L08"]),
-        ("started", "0x0002", ["L08"]),
-        ("switching_on", "0x0000", []),
-        ("switching_on", "0x0002", ["L08"]),
-        ("created", "0x0000", []),
-        ("created", "0x0041", ["L08-none"]),
-        ("created", "0x0014", []),
-        ("started", "0x9999", ["L08"]),
+        ("started", {"on": True}, "0x0041", []),
+        ("started", {"on": True}, "0x0014", []),
+        ("started", {"on": True}, "0x0000", ["L08"]),
+        ("started", {"on": True}, "0x0002", ["L08"]),
+        ("started", {"on": True}, "0x9999", ["L08"]),
+        ("started", {"on": True, "leaving": True}, "0x0000", []),
+        ("activated", {"on": True}, "0x0000", []),
+        ("activated", {"on": True}, "0x0002", ["L08"]),
+        ("created", {"on": False}, "0x0000", []),
+        ("created", {"on": False}, "0x0041", ["L08-none"]),
+        ("created", {}, "0x0041", ["L08-none"]),
+        ("deactivated", {"on": False}, "0x0014", []),
     ],
 )
-def test_l08_compares_the_mode_with_each_deal(state, code, rules):
-    """E001 charges in the deal: it may charge or hold the voltage, wait only while the deal is being switched."""
-    changes = {"deals__0__state": state, "unit__dcdc__status__status": code, "unit__dcdc__meter__ig": 2.0}
+def test_l08_compares_the_mode_with_each_deal(state, side, code, rules):
+    """E001 charges in the deal: it may charge or hold the voltage, wait only while it is switched on or off for it."""
+    changes = {"deals__0__state": state, "deals__0__detail__charge": side, "unit__dcdc__status__status": code}
     decision = ask("local-safety", **changes)
     assert [h.rule.id for h in decision.hits] == rules
     if rules == ["L08"]:
         assert decision.hits[0].element == "d-1"
+
+
+def test_the_catalogue_knows_the_chart_of_deals():
+    """The state and the detail that derived facts look at are those of the chart and of the stored deal."""
+    assert STARTED in load_chart(data_dir("statecharts") / "deal.yaml").leaves
+    detail = DealDetail(charge=DealSide(on=True), discharge=DealSide(leaving=True)).to_document()
+    assert [(detail[side]["on"], detail[side]["leaving"]) for side, _ in SIDES] == [(True, False), (False, True)]
 
 
 def test_g04_sums_the_currents_of_each_dealing_unit_once():
@@ -231,6 +244,10 @@ def test_g04_sums_the_currents_of_each_dealing_unit_once():
         "the currents of 2 units in deals add up to 0.3 A, allowed 0.125 A for each"
     ]
     twice = [example()["deals"][0], example()["deals"][0]]
+    off = {"deals__0__detail__charge__on": False, "deals__0__detail__discharge__on": False}
+    assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=-1.7, **off) == []
+    holder = {"deals__0__detail__discharge__on": False, "units__1__dcdc__meter__ig": -1.7}
+    assert rules_that_hold("global-safety", **holder) == ["G04"]
     assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=-1.75, deals=twice) == []
     assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=None) == []
 
