@@ -33,6 +33,7 @@ VERBS: Final[dict[str, Verb]] = {
     "choose": Verb("apis_rules.author.verbs.choose", "which accept a unit takes, and why not the others"),
     "dry-run": Verb("apis_rules.author.verbs.dry_run", "what a unit in given battery states would request and accept"),
     "cluster-config": Verb("apis_transport.verbs.cluster_config", "write one nats-server configuration per board"),
+    "test": Verb("apis_rules.author.verbs.test", "run cases and walks, with what they cover"),
     "explain": Verb("apis_rules.author.verbs.explain", "why, and why not and by how much"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
     "draw": Verb("apis_rules.author.verbs.draw", "draw a state machine"),

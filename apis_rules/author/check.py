@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CHECKERS: Final[Mapping[Kind, str]] = {
     Kind.RULES: "apis_rules.decide.rulefile:check_document",
+    Kind.CASES: "apis_rules.author.case_files:check_document",
     Kind.CHART: "apis_rules.charts.bindings:check_document",
     Kind.WALK: "apis_rules.charts.walks:check_document",
     Kind.WIRING: "apis_rules.documents.wiring:check_document",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Masks = Callable[[Mapping[str, NDArray[Any]], int], Mapping[str, NDArray[np.bool_]]]
 
 _UNLESS: Final = "/unless"
-_READY: Final = {
+ASSUMED_NODE: Final = {
     "ready": True,
     "draining": False,
     "excluded": False,
@@ -48,6 +48,7 @@ _READY: Final = {
     "localErrors": False,
     "communityErrors": False,
 }
+"""What a node is taken for where nothing else is said: it lets every proposal pass."""
 _OF_STATES: Final[Mapping[tuple[str | int, ...], str]] = {
     ("unit", "apis", "remaining_capacity_wh"): "remaining_wh",
     ("unit", "battery", "rsoc"): "rsoc_percent",
@@ -110,7 +111,7 @@ class Gates:
     ) -> None:
         self._files = {name: load_rules(rule_path(f"{name}.yaml", folder)) for name in ("request", "accept")}
         self._document = {
-            "node": _READY,
+            "node": ASSUMED_NODE,
             "unit": {"oesunit": {"id": unit_id}, "apis": {"deal_interlock_capacity": 1}},
             "deals": [],
             **constants,

@@ -85,14 +85,32 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
     Raises:
         InputError: one of them cannot be used; everything that is wrong with it.
     """
-    scenario = load_scenario(Path(args.scenario) if args.scenario else data_dir("rules") / "scenario.json")
-    policy = load_policy(Path(args.policy)) if args.policy else None
-    hw_config = load_hw_config(Path(args.hw_config) if args.hw_config else data_dir("rules") / "hwConfig.json")
     rules = Path(args.rules) if args.rules else None
     if rules is not None and not rules.is_dir():
         refuse("--rules", f"{rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
+    scenario, policy, hw_config = (
+        Path(name) if name else None for name in (args.scenario, args.policy, args.hw_config)
+    )
+    return read_inputs(scenario, policy, hw_config, rules, dict(_assumption(text) for text in args.assume))
+
+
+def read_inputs(
+    scenario_path: Path | None,
+    policy_path: Path | None,
+    hw_config_path: Path | None,
+    rules: Path | None,
+    assumed: Mapping[str, str] | None = None,
+) -> Inputs:
+    """Read the files of one unit; scenario and hardware are the bundled ones where none is named.
+
+    Raises:
+        InputError: one of them cannot be used; everything that is wrong with it.
+    """
+    scenario = load_scenario(scenario_path or data_dir("rules") / "scenario.json")
+    policy = load_policy(policy_path) if policy_path else None
+    hw_config = load_hw_config(hw_config_path or data_dir("rules") / "hwConfig.json")
     findings = Findings()
-    analyse([Site(None, hw_config if args.hw_config else None, policy, scenario)], findings)
+    analyse([Site(None, hw_config if hw_config_path else None, policy, scenario)], findings)
     warnings = [*findings.sorted(), *scenario.warnings, *(policy.warnings if policy else ()), *hw_config.warnings]
     return Inputs(
         scenario=declared_scenario(scenario.model, scenario.document),
@@ -100,9 +118,9 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
         hw_config=hw_config.model,
         limits=deal_limits(policy.model) if policy else None,
         rules=rules,
-        assumed=dict(_assumption(text) for text in args.assume),
+        assumed=assumed or {},
         nominal_wh=hw_config.model.battery_nominal_capacity_wh,
-        nominal_assumed=not args.hw_config,
+        nominal_assumed=hw_config_path is None,
         warnings=tuple(warnings),
     )
 

@@ -1,0 +1,177 @@
+"""Cases beside the rules, ``rules/cases/*.yaml``: states and facts with what shall be decided.
+
+::
+
+    scenario: ../scenario.json        # relative to this file; policy and hw_config likewise, where needed
+    policy: ../policy.json
+    unit: E001
+    asked_by: E002
+    cases:
+      - name: a full battery offers energy
+        at: "12:00:00"
+        remaining_wh: 4400
+        expect:
+          status: excess
+          request: {type: discharge, amountWh: 80}    # what is not named may be anything; null: none
+          accept: {charge: null}
+      - name: the cheapest seller is taken
+        choose:
+          strategy: pointAndAmount                    # left out: that of the scenario at the time
+          request: {unitId: E001, type: charge, amountWh: 100, pointPerWh: 10}
+          accepts: [{unitId: E002, type: discharge, amountWh: 100, pointPerWh: 9}]
+        expect: {chosen: E002}
+      - name: no request while the community is stopped
+        question: request
+        given: {node: {mode: stop}}                   # over an autonomous node without errors and deals
+        expect: {rule: not-autonomous}                # the best rule that holds; null: none; rules: [...] all of them
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+
+from apis_rules.author.arguments import MAX_WH, time_of_day
+from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.load import load_document
+from apis_rules.documents.model import FileModel, Flag, Name, Number, Text, UnitId, Whole
+from apis_rules.documents.reading import report
+from apis_rules.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from apis_rules.documents.diagnostics import Location
+    from apis_rules.documents.document import Document
+
+
+def _time(value: Any) -> Any:
+    time_s = time_of_day(value) if isinstance(value, str) else None
+    if time_s is None:
+        raise ValueError("a time of day in quotes is needed, from '00:00:00' to '23:59:59'")
+    return time_s
+
+
+class _Part(FileModel):
+    # Keys of the messages are camelCase as there; the others are ours.
+    model_config = ConfigDict(alias_generator=None)
+
+
+class ExpectedProposal(_Part):
+    """What a request or accept shall be."""
+
+    type: Literal["charge", "discharge"] | None = None
+    amount_wh: Annotated[Whole | None, Field(alias="amountWh")] = None
+    point_per_wh: Annotated[Number | None, Field(alias="pointPerWh")] = None
+    pair_unit_id: Annotated[UnitId | None, Field(alias="pairUnitId")] = None
+    rule: Text | None = None
+    offered: Flag | None = None
+    declined: Text | None = None
+    deal_amount_wh: Annotated[Whole | None, Field(alias="dealAmountWh")] = None
+
+
+class ExpectedAccepts(_Part):
+    """What shall be accepted, by the own direction."""
+
+    charge: ExpectedProposal | None = None
+    discharge: ExpectedProposal | None = None
+
+
+class Expected(_Part):
+    """What shall come out. Only what is named is looked at."""
+
+    status: Text | None = None
+    request: ExpectedProposal | None = None
+    accept: ExpectedAccepts = ExpectedAccepts()
+    chosen: UnitId | None = None
+    rule: Text | None = None
+    rules: tuple[Text, ...] = ()
+
+
+class ChooseModel(_Part):
+    """A request with its accepts, as their messages."""
+
+    request: dict[str, Any]
+    accepts: tuple[dict[str, Any], ...]
+    strategy: Literal["amount", "pointAndAmount"] | None = None
+
+
+class CaseModel(_Part):
+    """One case."""
+
+    name: Name
+    at: Annotated[int, BeforeValidator(_time)] = 0
+    remaining_wh: Annotated[Number, Field(ge=0, le=MAX_WH)] | None = None
+    choose: ChooseModel | None = None
+    question: Name | None = None
+    given: Annotated[dict[str, Any], Field(default_factory=dict)]
+    after_s: Annotated[Number, Field(ge=0)] = 0.0
+    expect: Expected
+
+
+class CaseFileModel(_Part):
+    """A file of cases."""
+
+    about: Text = ""
+    scenario: Name | None = None
+    policy: Name | None = None
+    hw_config: Name | None = None
+    unit: UnitId | None = None
+    asked_by: UnitId | None = None
+    cases: Annotated[tuple[CaseModel, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A file of cases, read."""
+
+    path: Path
+    model: CaseFileModel
+    document: Document
+
+    def location(self, index: int, *path: str) -> Location:
+        """Where a case, or what stands in it, was written."""
+        return self.document.location(("cases", index, *path))
+
+
+def load_cases(path: Path) -> CaseFile:
+    """Read a file of cases. Raises ``InputError`` with everything that is wrong with it."""
+    findings = Findings()
+    document = load_document(path, findings)
+    model = _read(document, findings)
+    if model is None or findings.failed:
+        raise InputError(findings.sorted())
+    return CaseFile(path, model, document)
+
+
+def check_document(document: Document, findings: Findings) -> None:
+    """Note everything that is wrong with a file of cases in itself."""
+    _read(document, findings)
+
+
+def _read(document: Document, findings: Findings) -> CaseFileModel | None:
+    try:
+        model = CaseFileModel.model_validate(document.value)
+    except ValidationError as error:
+        report(CaseFileModel, document, error, findings)
+        return None
+    first: dict[str, int] = {}
+    for index, case in enumerate(model.cases):
+        place = document.location(("cases", index))
+        asked = sum((case.remaining_wh is not None, case.choose is not None, case.question is not None))
+        for wrong, message, hint in (
+            (asked != 1, "asks nothing, or more than one thing", "it has one of remaining_wh, choose, question"),
+            (
+                case.remaining_wh is not None and model.scenario is None,
+                "needs a scenario",
+                "scenario: ../scenario.json",
+            ),
+            (not case.expect.model_fields_set, "expects nothing, so it cannot fail", "say what shall come out"),
+        ):
+            if wrong:
+                findings.error(place, "AR306", f"the case {case.name!r} {message}", hint)
+        if first.setdefault(case.name, index) != index:
+            findings.error(place, "AR307", f"two cases are called {case.name!r}", "names tell cases apart in reports")
+    return model

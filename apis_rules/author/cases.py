@@ -1,0 +1,241 @@
+"""Runs cases, compares what comes out with what was expected, and counts what was touched on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from apis_rules.author.answers import open_answerer
+from apis_rules.author.arguments import candidate_argument, refuse
+from apis_rules.author.choice import judge
+from apis_rules.author.gates import ASSUMED_NODE
+from apis_rules.author.inputs import open_bounds, read_inputs
+from apis_rules.author.rows import Rows
+from apis_rules.author.states import states_of
+from apis_rules.decide.choosing import Strategy
+from apis_rules.decide.decision import Decider, compile_rules
+from apis_rules.decide.folder import load_rule_folder
+from apis_rules.decide.intent import Asker, compile_scenario
+from apis_rules.decide.scenario import Question
+from apis_rules.documents.community import resolve
+from apis_rules.resources import data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from apis_rules.author.case_files import CaseFile, CaseModel
+    from apis_rules.decide.rulefile import RuleFile
+    from apis_rules.decide.ruleset import Evaluator
+    from apis_rules.documents.diagnostics import Location
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case, as it came out.
+
+    Attributes:
+        failures: one sentence for each difference; empty where it passed.
+    """
+
+    file: str
+    name: str
+    location: Location
+    failures: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What cases have touched, by kind: bands and cells of scenarios, rules of rule files.
+
+    Attributes:
+        known, touched: kind → names.
+    """
+
+    known: dict[str, dict[str, None]] = field(default_factory=dict)
+    touched: dict[str, set[str]] = field(default_factory=dict)
+
+    def know(self, kind: str, names: Iterable[str]) -> None:
+        """Count *names* as what there is to be touched."""
+        self.known.setdefault(kind, {}).update(dict.fromkeys(names))
+
+    def touch(self, kind: str, name: str) -> None:
+        """Count *name* as touched."""
+        self.touched.setdefault(kind, set()).add(name)
+
+    def missing(self, kind: str) -> list[str]:
+        """Return what no case has touched, in the order of the files."""
+        return [name for name in self.known[kind] if name not in self.touched.get(kind, set())]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseReport:
+    """What became of all cases."""
+
+    results: tuple[CaseResult, ...]
+    coverage: Coverage
+
+    @property
+    def failed(self) -> bool:
+        """Whether any came out otherwise."""
+        return any(result.failures for result in self.results)
+
+
+class CaseRunner:
+    """Runs the cases of one file. A context manager: engines may be open within.
+
+    Args:
+        case_file: as read.
+        evaluator: who evaluates.
+        folder: own rule files, or None.
+        coverage: counts what is touched.
+
+    Raises:
+        InputError: a file that the cases need cannot be used.
+    """
+
+    def __init__(self, case_file: CaseFile, evaluator: Evaluator, folder: Path | None, coverage: Coverage) -> None:
+        self._file = case_file
+        self._evaluator = evaluator
+        self._coverage = coverage
+        self._open = contextlib.ExitStack()
+        self._deciders: dict[str, Decider] = {}
+        model = case_file.model
+        scenario, policy, hw_config = (self._path(name) for name in (model.scenario, model.policy, model.hw_config))
+        self._inputs = read_inputs(scenario, policy, hw_config, folder)
+        self._asker = Asker(model.asked_by) if model.asked_by else None
+        self._rule_files: dict[str, RuleFile] = {}
+        if any(case.question for case in model.cases):
+            self._rule_files = load_rule_folder(data_dir("rules"), folder)
+            for question, rule_file in self._rule_files.items():
+                coverage.know("rules", (f"{question}/{rule.id}" for rule in rule_file.rules))
+        if model.scenario is not None:
+            self._scenario = compile_scenario(self._inputs.scenario, partners=self._asker is not None)
+            for rule in self._scenario.rules:
+                coverage.know(_kind(rule.question), [f"{model.scenario}: {rule.name}"])
+            self._answer = self._open.enter_context(open_answerer(evaluator, self._scenario, self._asker))
+            bounds = self._open.enter_context(
+                open_bounds(self._inputs, evaluator, unit_id=model.unit, asker=model.asked_by)
+            )
+            self._rows = Rows(self._scenario.rules, bounds)
+
+    def run(self) -> list[CaseResult]:
+        """Run every case of the file."""
+        return [self._run(index, case) for index, case in enumerate(self._file.model.cases)]
+
+    def _run(self, index: int, case: CaseModel) -> CaseResult:
+        if case.remaining_wh is not None:
+            found = self._decide(case.at, int(case.remaining_wh))
+        elif case.choose is not None:
+            found = {"chosen": self._choose(case)}
+        else:
+            found = self._ask(index, case)
+        failures = tuple(_differences(case.expect, found, ""))
+        return CaseResult(str(self._file.path), case.name, self._file.location(index), failures)
+
+    def _path(self, name: str | None) -> Path | None:
+        return None if name is None else resolve(name, self._file.path)
+
+    def _decide(self, time_s: int, remaining_wh: int) -> dict[str, Any]:
+        states = states_of([time_s], [remaining_wh])
+        answers = self._answer(states)
+        for question, rules in answers.rules.items():
+            if rules[0] >= 0:
+                name = self._scenario.rules[rules[0]].name
+                self._coverage.touch(_kind(question), f"{self._file.model.scenario}: {name}")
+        return next(self._rows.documents(states, answers))
+
+    def _choose(self, case: CaseModel) -> str | None:
+        asked = case.choose
+        if asked is None:
+            return None
+        place = str(self._file.path)
+        request = candidate_argument(place, asked.request, unit_id=self._file.model.unit)
+        accepts = [candidate_argument(place, accept) for accept in asked.accepts]
+        strategy = Strategy(asked.strategy) if asked.strategy else self._inputs.scenario.strategy_at(case.at)
+        if strategy is None:
+            refuse(place, f"the case {case.name!r} does not say how to choose", "strategy: amount")
+        verdicts = judge(strategy, request, accepts, self._evaluator, self._inputs.limits)
+        return next((verdict.accept.unit_id for verdict in verdicts if verdict.rank == 1), None)
+
+    def _ask(self, index: int, case: CaseModel) -> dict[str, Any]:
+        question = str(case.question)
+        if question not in self._rule_files:
+            known = ", ".join(self._rule_files)
+            refuse(str(self._file.location(index, "question")), f"no rule file answers {question!r}", known)
+        if question not in self._deciders:
+            constants = {"hwConfig": self._inputs.hw_config.to_document()}
+            if self._inputs.policy is not None:
+                constants["policy"] = self._inputs.policy.to_document()
+            decider = Decider(compile_rules(self._rule_files[question], constants), self._evaluator)
+            self._deciders[question] = self._open.enter_context(decider)
+        unit = {"oesunit": {"id": self._file.model.unit}, "apis": {"deal_interlock_capacity": 1}}
+        document = _merged({"node": dict(ASSUMED_NODE), "unit": unit, "deals": []}, case.given)
+        decision = self._deciders[question].decide(document, 0.0)
+        if case.after_s:
+            decision = self._deciders[question].decide(document, case.after_s, decision.strikes)
+        for hit in decision.hits:
+            self._coverage.touch("rules", f"{question}/{hit.rule.id}")
+        first = decision.first
+        return {"rule": None if first is None else first.rule.id, "rules": [hit.rule.id for hit in decision.hits]}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+def own_rules(path: Path) -> Path | None:
+    """Return the folder of rule files that the cases in *path* lie beside, unless these are the bundled ones."""
+    folder = path.resolve().parent.parent
+    return None if folder == data_dir("rules").resolve() or not any(folder.glob("*.yaml")) else folder
+
+
+def run_cases(files: Sequence[CaseFile], evaluator: Evaluator, folder: Path | None = None) -> CaseReport:
+    """Run the cases of *files*; rules come from *folder*, else from the folder above the cases, else the bundled."""
+    coverage = Coverage()
+    results: list[CaseResult] = []
+    for file in files:
+        with CaseRunner(file, evaluator, folder or own_rules(file.path), coverage) as runner:
+            results += runner.run()
+    return CaseReport(tuple(results), coverage)
+
+
+def _kind(question: Question) -> str:
+    return "bands" if question is Question.STATUS else "cells"
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        held = merged.get(key)
+        merged[key] = _merged(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _differences(expected: BaseModel, found: Mapping[str, Any], path: str) -> Iterable[str]:
+    """Yield a sentence for each value that *expected* names and *found* has otherwise."""
+    fields = type(expected).model_fields
+    for name in expected.model_fields_set:
+        key = fields[name].alias or name
+        wanted, got = getattr(expected, name), found.get(key)
+        where = f"{path}{key}"
+        if hasattr(wanted, "model_fields_set") and isinstance(got, dict):
+            yield from _differences(wanted, got, f"{where}.")
+        elif hasattr(wanted, "model_fields_set"):
+            yield f"{where} is none"
+        elif sorted(wanted) != sorted(got or ()) if isinstance(wanted, tuple) else wanted != got:
+            yield f"{where} is {_shown(got)}, not {_shown(wanted)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in itertools.islice(value.items(), 3))
+    if isinstance(value, list | tuple):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
