@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.charts.bindings import Binding
-from apis_rules.charts.lease import left_s
+from apis_rules.charts.lease import find_successor, left_s
 from apis_rules.charts.machine import Draft, Effects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from apis_rules.charts.lease import LeaseTimes
 
@@ -23,12 +23,14 @@ class Mastership:
         state: a state of the chart.
         outrank: an epoch's number that the next term must exceed, 0 where none is known.
         amnesia: how it showed that the store went back, empty where it did not; told by the next term.
+        offered_to: the unit to which mastership was offered last, empty where to none.
         tried_at_s: unit → when mastership was offered to it, runtime clock.
     """
 
     state: str = "absent"
     outrank: int = 0
     amnesia: str = ""
+    offered_to: str = ""
     tried_at_s: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -120,6 +122,7 @@ class Situation:
         sent_at_s: when the last acknowledged acquisition or renewal was sent, None outside a term.
         free_since_s: since when no lease lives as far as this node knows, None while one does.
         claim_wait_s: the head start of others, from ``lease.claim_wait_s``.
+        successor_ready: whether ``successor_of`` names a unit.
     """
 
     now_s: float
@@ -135,6 +138,19 @@ class Situation:
     busy: bool = False
     store_went_back: bool = False
     must_outrank: bool = False
+
+
+def successor_of(
+    record: Mastership, unit_id: str, preferred: Sequence[str], ready: Collection[str], now_s: float
+) -> str | None:
+    """Return the unit to which the master *unit_id* should give mastership, None where it should keep it.
+
+    See ``lease.find_successor``. An offer that is under way stands as long as its unit is the best that is ready.
+    """
+    tried_at_s = dict(record.tried_at_s)
+    if record.state == "handing_over":
+        tried_at_s.pop(record.offered_to, None)
+    return find_successor(unit_id, preferred, ready, tried_at_s, now_s)
 
 
 def mastership_facts(record: Mastership, situation: Situation, times: LeaseTimes) -> dict[str, object]:
@@ -197,7 +213,8 @@ def release_lease(draft: Draft[Mastership]) -> None:
 def note_successor(draft: Draft[Mastership]) -> None:
     """Remember the offer, so that one that comes to nothing is not repeated at once."""
     seen: Seen = draft.context
-    draft.record = replace(draft.record, tried_at_s={**draft.record.tried_at_s, seen.successor: seen.now_s})
+    tried_at_s = {**draft.record.tried_at_s, seen.successor: seen.now_s}
+    draft.record = replace(draft.record, offered_to=seen.successor, tried_at_s=tried_at_s)
 
 
 @EFFECTS.define
