@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from apis_rules.author.arguments import clock
 from apis_rules.decide.explain import Explanation, explain
 from apis_rules.decide.intent import scenario_facts
-from apis_rules.decide.language import format_condition
 from apis_rules.decide.scenario import FACTS, Question
 from apis_rules.decide.tree import AnyOf, Comparison, Constant, Name, Operator
+from apis_rules.decide.writing import format_condition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

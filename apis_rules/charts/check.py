@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from apis_rules.charts.model import TIMEOUT
 from apis_rules.decide.intervals import Interval
-from apis_rules.decide.language import format_value
 from apis_rules.decide.satisfy import Undecided, find_witness
 from apis_rules.decide.simplify import names_in
 from apis_rules.decide.tree import All
+from apis_rules.decide.writing import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

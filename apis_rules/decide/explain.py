@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.facts import Value, clean_value
-from apis_rules.decide.language import format_condition, format_value
 from apis_rules.decide.tree import (
     All,
     AnyOf,
@@ -27,6 +26,7 @@ from apis_rules.decide.tree import (
     Operator,
     push_down_not,
 )
+from apis_rules.decide.writing import format_condition, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from apis_rules.decide.explain import explain
 from apis_rules.decide.intervals import LINE, Interval, IntervalSet
-from apis_rules.decide.language import format_condition, kind_of
+from apis_rules.decide.language import kind_of
 from apis_rules.decide.simplify import names_in, simplify
 from apis_rules.decide.tree import (
     All,
@@ -32,6 +32,7 @@ from apis_rules.decide.tree import (
     Not,
     Operator,
 )
+from apis_rules.decide.writing import format_condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

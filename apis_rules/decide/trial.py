@@ -7,6 +7,8 @@ and writes what it found; the parent compares.
 from __future__ import annotations
 
 import json
+import math
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
@@ -39,11 +41,12 @@ def try_chunks(
     task = {
         "name": name,
         "chunks": [[c.text, c.columns, c.indexes] for c in chunks],
+        "limit_s": limit_s,
         "rows": [[None if v != v else v for v in row] for row in rows],  # noqa: PLR0124  # JSON has no NaN
     }
     try:
         child = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-m", "apis_rules.decide.trial"],
+            [sys.executable, "-P", "-X", "faulthandler", "-m", "apis_rules.decide.trial"],
             input=json.dumps(task),
             capture_output=True,
             text=True,
@@ -67,6 +70,8 @@ def try_chunks(
 
 def _main() -> int:
     task = json.load(sys.stdin)
+    # Should the parent be gone by then, a loop inside the engine still ends: the signal's own action needs no Python.
+    signal.alarm(math.ceil(task["limit_s"]) + 1)
     chunks = [Chunk(text, tuple(columns), indexes) for text, columns, indexes in task["chunks"]]
     rows = [tuple(float("nan") if v is None else v for v in row) for row in task["rows"]]
     try:

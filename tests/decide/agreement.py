@@ -16,7 +16,6 @@ import numpy as np
 from apis_rules.decide.codegen import Columns
 from apis_rules.decide.definition import obstacle
 from apis_rules.decide.explain import explain
-from apis_rules.decide.language import format_condition
 from apis_rules.decide.ruleset import LiveRuleset, Ruleset, compile_ruleset
 from apis_rules.decide.tree import (
     All,
@@ -31,9 +30,10 @@ from apis_rules.decide.tree import (
     Not,
     Operator,
 )
+from apis_rules.decide.writing import format_condition
 from tests.decide.trees import KINDS, NUMBERS, ODD, TEXTS
 
-STATES = 60
+STATES = 100
 
 
 def expression(draw: random.Random, depth: int = 0):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apis_rules.decide.language import MAX_DEPTH, MAX_OPERATIONS, format_condition, parse_condition, parse_expression
+from apis_rules.decide.language import MAX_DEPTH, MAX_OPERATIONS, parse_condition, parse_expression
 from apis_rules.decide.tree import All, AnyOf, Arithmetic, Comparison, Constant, FactKind, Member, Name, Not, Operator
+from apis_rules.decide.writing import format_condition
 from apis_rules.documents.diagnostics import Findings, Location
 from tests.decide.trees import KINDS, conditions
 
