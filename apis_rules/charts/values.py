@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apis_rules.documents.hw_config import HwConfig
 from apis_rules.documents.policy import Policy
 from apis_rules.documents.shapes import all_keys
+from apis_rules.documents.wiring import Times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,16 @@ def chart_values(chart: Chart, documents: Mapping[str, Mapping[str, Any]]) -> di
     return {name: _number(value.about, documents) for name, value in chart.values.items()}
 
 
+def times_in_force(policy: Policy, times: Times) -> dict[str, float]:
+    """Return the times of a mastership by name, with the time limits that the policy sets instead of the wiring's."""
+    limits = {
+        "hand_over_s": policy.grid_master.hand_over_time_limit_s,
+        "drain_s": policy.grid_master.drain_time_limit_s,
+    }
+    own = {name: limit_s for name, limit_s in limits.items() if limit_s is not None}
+    return {**times.as_values(policy.controller.scram_voltage_reference_delay_s), **own}
+
+
 def _number(path: str, documents: Mapping[str, Any]) -> float:
     value: Any = documents
     for key in path.split("."):
@@ -44,15 +55,15 @@ def _number(path: str, documents: Mapping[str, Any]) -> float:
 
 @cache
 def known_paths() -> frozenset[str]:
-    """Return every path into the policy and hwConfig that their models know."""
+    """Return every path into the policy, hwConfig and the wiring's times that their models know."""
+    times = {*Times.model_fields, "holder_dead_man_s"} - {"replicas"}
     models: dict[str, type[FileModel]] = {"policy": Policy, "hwConfig": HwConfig}
-    return frozenset(f"{name}.{key}" for name, model in models.items() for key in all_keys(model))
+    keys = {f"{name}.{key}" for name, model in models.items() for key in all_keys(model)}
+    return frozenset(keys | {f"wiring.times.{name}" for name in times})
 
 
 def problem_with(name: str, path: str) -> str | None:
     """Return what is wrong with the value *name* that stands at *path*, None where nothing is."""
     if path.endswith(_MILLISECONDS) and not name.endswith("_s"):
         return f"{path} is read as seconds, so the name ends in _s"
-    if path.startswith("wiring."):
-        return None
     return None if path in known_paths() else f"there is no value {path}"
