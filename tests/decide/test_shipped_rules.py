@@ -204,13 +204,40 @@ def test_an_exception_that_is_unknown_is_no_exception(change):
 
 
 @pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        ({"unit__dcdc__status__alarmState": "Light alarm"}, []),
+        ({"unit__dcdc__status__alarmState": "something new"}, []),
+        ({"unit__dcdc__status__alarmState": "Heavy alarm"}, ["L01"]),
+        ({"unit__battery__battery_operation_status": 0}, ["L02"]),
+        ({"unit__battery__battery_operation_status": None}, []),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x1234"}}, ["L03"]),
+        ({"deals": [], "unit__dcdc__status": {"status": "no code"}}, ["L03"]),
+        ({"deals": [], "unit__dcdc__status": {}}, []),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x0000", "operationMode": "Waiting"}}, []),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x0000", "operationMode": "Heteronomy CV"}}, ["L04"]),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x0002", "operationMode": "Heteronomy CV"}}, []),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x0002", "operationMode": "Grid Autonomy"}}, ["L04"]),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x0014", "operationMode": "Grid Autonomy"}}, []),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x14", "operationMode": "Waiting"}}, ["L04"]),
+        ({"deals": [], "unit__dcdc__status": {"status": "0x0014"}}, []),
+    ],
+)
+def test_what_the_device_reports_of_itself_is_an_error_at_once(changes, rules):
+    """Heavy alarm, no permission to share, an unknown mode, a mode under another's name; what is missing is none."""
+    decision = ask("local-safety", **changes)
+    assert [h.rule.id for h in decision.hits] == rules
+    assert all(h.outcome == HARDWARE for h in decision.hits)
+
+
+@pytest.mark.parametrize(
     ("state", "side", "code", "rules"),
     [
         ("started", {"on": True}, "0x0041", []),
         ("started", {"on": True}, "0x0014", []),
         ("started", {"on": True}, "0x0000", ["L08"]),
         ("started", {"on": True}, "0x0002", ["L08"]),
-        ("started", {"on": True}, "0x9999", ["L08"]),
+        ("started", {"on": True}, "0x9999", ["L03", "L08"]),
         ("started", {"on": True, "leaving": True}, "0x0000", []),
         ("activated", {"on": True}, "0x0000", []),
         ("activated", {"on": True}, "0x0002", ["L08"]),
@@ -222,7 +249,7 @@ def test_an_exception_that_is_unknown_is_no_exception(change):
 )
 def test_l08_compares_the_mode_with_each_deal(state, side, code, rules):
     """E001 charges in the deal: it may charge or hold the voltage, wait only while it is switched on or off for it."""
-    changes = {"deals__0__state": state, "deals__0__detail__charge": side, "unit__dcdc__status__status": code}
+    changes = {"deals__0__state": state, "deals__0__detail__charge": side, "unit__dcdc__status": {"status": code}}
     decision = ask("local-safety", **changes)
     assert [h.rule.id for h in decision.hits] == rules
     if rules == ["L08"]:
