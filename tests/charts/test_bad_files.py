@@ -14,7 +14,7 @@ from apis_rules.errors import InputError
 
 BAD = Path(__file__).parent.parent / "files" / "bad"
 CHARTS = sorted((BAD / "charts").glob("*.yaml"))
-WALKS = sorted((BAD / "walks").glob("*.yaml"))
+WALKS = sorted((BAD / "walk-files").glob("*.yaml"))
 
 
 def found_in(path: Path) -> list[str]:
