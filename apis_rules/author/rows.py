@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from apis_rules.author.gates import Gates
     from apis_rules.author.states import States
     from apis_rules.decide.amounts import DealLimits
-    from apis_rules.decide.scenario import ScenarioRule
+    from apis_rules.decide.scenario import Offer, ScenarioRule
 
 PROPOSALS: Final = {
     "request": Question.REQUEST,
@@ -49,6 +49,14 @@ _TOO_SMALL: Final = str(DeclineReason.TOO_SMALL)
 def plain(number: float | None) -> float | int | None:
     """Write a whole price as a whole number, as files do."""
     return int(number) if number is not None and float(number).is_integer() else number
+
+
+def describe_offer(offer: Offer) -> str:
+    """Write what stands in a scenario for people."""
+    text = f"{offer.direction} {'up' if offer.direction is Direction.CHARGE else 'down'} to {offer.limit_wh} Wh"
+    if offer.point_per_wh is not None:
+        text += f" at {plain(offer.point_per_wh)}"
+    return text if offer.pair_unit_id is None else f"{text} with {offer.pair_unit_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from apis_rules.author.answers import NONE, Answers
 from apis_rules.author.arguments import clock
-from apis_rules.author.rows import PROPOSALS, Rows, plain
+from apis_rules.author.rows import PROPOSALS, Rows, describe_offer
 from apis_rules.author.verbs.output import print_rows
 from apis_rules.decide.scenario import Question
-from apis_rules.ports.types.negotiation import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -147,17 +146,14 @@ def print_sweep(parts: Sequence[Region], corners: Answers, rules: Sequence[Scena
             f"{low:.0f}-{high:.0f}",
             f"{100 * low / nominal_wh:.1f}-{100 * high / nominal_wh:.1f}",
             "none" if status is None else status.status,
-            *(_describe_offer(held[question]) for question in PROPOSALS.values()),
+            *(
+                "-" if (r := held[q]) is None or r.offer is None else describe_offer(r.offer)
+                for q in PROPOSALS.values()
+            ),
         ]
         table.append(dict(zip(_SWEEP_COLUMNS, cells, strict=True)))
     print_rows(table, _SWEEP_COLUMNS, "table")
 
 
-def _describe_offer(rule: ScenarioRule | None) -> str:
-    if rule is None or rule.offer is None:
-        return "-"
-    offer = rule.offer
-    text = f"{offer.direction} {'up' if offer.direction is Direction.CHARGE else 'down'} to {offer.limit_wh} Wh"
-    if offer.point_per_wh is not None:
-        text += f" at {plain(offer.point_per_wh)}"
-    return text if offer.pair_unit_id is None else f"{text} with {offer.pair_unit_id}"
+def _offered(rule: ScenarioRule | None) -> str:
+    return "-" if rule is None or rule.offer is None else describe_offer(rule.offer)

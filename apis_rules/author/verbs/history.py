@@ -1,0 +1,71 @@
+"""``apis-rules history``: the versions that were put in force, newest first, and what changed with each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.author.arguments import refuse
+from apis_rules.author.verbs.output import add_format, print_rows
+from apis_rules.documents.versions import Version, VersionStore
+
+if TYPE_CHECKING:
+    import argparse
+
+FOLDER: Final = "versions"
+"""Under a unit's state folder."""
+COLUMNS: Final = ("number", "since", "hash", "changed")
+_SHORT: Final = 12
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_state(parser)
+    add_format(parser)
+    parser.epilog = "example:\n  apis-rules history --state state/E001"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line per version."""
+    versions = open_store(args.state).history()
+    before = [*versions, None][1:]
+    rows = (
+        {
+            "number": version.number,
+            "since": version.since_utc,
+            "hash": short(version),
+            "changed": ", ".join(changed(version, older)),
+        }
+        for version, older in zip(versions, before, strict=True)
+    )
+    print_rows(rows, COLUMNS, args.format)
+    return 0
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--state``."""
+    parser.add_argument("--state", metavar="DIR", type=Path, required=True, help="state folder of the unit")
+
+
+def open_store(state: Path) -> VersionStore:
+    """Return the versions under a state folder, or in a folder of versions itself.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not state.is_dir():
+        refuse("--state", f"{state} is no folder", "name the state folder of a unit")
+    inside = state / FOLDER
+    return VersionStore(inside if inside.is_dir() else state)
+
+
+def short(version: Version) -> str:
+    """Return the beginning of a version's hash, enough to name it."""
+    return version.content_hash.removeprefix("sha256:")[:_SHORT]
+
+
+def changed(version: Version, older: Version | None) -> list[str]:
+    """Return the paths of the files that are other ones than in *older*, or that it has and this does not."""
+    was = {} if older is None else {kept.path: kept.content_hash for kept in older.files}
+    now = {kept.path: kept.content_hash for kept in version.files}
+    return [path for path in sorted({**was, **now}) if was.get(path) != now.get(path)]

@@ -1,0 +1,63 @@
+"""``apis-rules rollback``: writes the version before, or a named one, back to the files that it came from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from apis_rules.author.arguments import refuse
+from apis_rules.author.inputs import finish
+from apis_rules.author.verbs.history import add_state, open_store, short
+from apis_rules.documents.diagnostics import Findings, Location
+from apis_rules.documents.kinds import Kind, recognise
+from apis_rules.documents.load import parse_document
+
+if TYPE_CHECKING:
+    import argparse
+
+    from apis_rules.documents.versions import KeptFile, Version, VersionStore
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_state(parser)
+    parser.add_argument("--to", metavar="HASH", help="a version, or a file in it, by the beginning of its hash")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when there are warnings")
+    parser.epilog = "example:\n  apis-rules rollback --state state/E001"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files back, and say which changed; a running node puts them in force at its next refresh."""
+    store = open_store(args.state)
+    version = _version(store, args.to)
+    findings = Findings()
+    policies = [kept for kept in version.files if _is_policy(kept)]
+    in_force = {kept.path: kept.content_hash for kept in store.history()[0].files}
+    for policy in policies:
+        if in_force.get(policy.path) != policy.content_hash:
+            message = f"the policy of version {version.number} is another one; the file stays as it is"
+            findings.warning(Location(policy.path), "AR309", message, "apis-rules policy publish changes it for all")
+    try:
+        written = store.restore(replace(version, files=tuple(k for k in version.files if k not in policies)))
+    except OSError as error:
+        refuse("--state", f"{error.filename or 'a file'} cannot be written: {error.strerror}", "the others are written")
+    for path in written:
+        print(f"{path} is as in version {version.number}")
+    print(f"version {version.number} ({short(version)}) of {version.since_utc}: {len(written)} files changed")
+    return finish(findings.sorted(), strict=args.strict)
+
+
+def _version(store: VersionStore, wanted: str | None) -> Version:
+    if wanted is not None:
+        found = store.find(wanted)
+        if found is None:
+            refuse("--to", f"no version has a hash that begins with {wanted!r}", "apis-rules history lists them")
+        return found
+    versions = store.history()
+    if len(versions) < 2:
+        refuse("--state", "there is no version before the one in force", "apis-rules history lists them")
+    return versions[1]
+
+
+def _is_policy(kept: KeptFile) -> bool:
+    return recognise(parse_document(kept.text, kept.path, Findings()).value) is Kind.POLICY
