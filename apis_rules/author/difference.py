@@ -14,11 +14,11 @@ import numpy as np
 from apis_rules.author.answers import NONE
 from apis_rules.author.arguments import clock
 from apis_rules.author.rows import describe_offer
-from apis_rules.decide.language import format_condition, format_value
 from apis_rules.decide.regions import regions
 from apis_rules.decide.satisfy import Undecided, find_witness
 from apis_rules.decide.scenario import DAY_S, Question, ScenarioRule
 from apis_rules.decide.tree import All, Condition, Not
+from apis_rules.decide.writing import format_condition, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
