@@ -36,6 +36,7 @@ CHECKERS: Final[Mapping[Kind, str]] = {
     Kind.CHART: "apis_rules.charts.bindings:check_document",
     Kind.WALK: "apis_rules.charts.walks:check_document",
     Kind.WIRING: "apis_rules.documents.wiring:check_document",
+    Kind.DRIVER: "apis_rules.documents.driver:check_document",
 }
 """Who checks the other kinds: ``module:function`` of (document, findings)."""
 

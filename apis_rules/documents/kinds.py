@@ -26,6 +26,7 @@ class Kind(enum.StrEnum):
     CHART = "chart"
     WALK = "walk"
     WIRING = "wiring"
+    DRIVER = "driver"
     EXAMPLE = "example"
 
 
@@ -50,6 +51,7 @@ _TELLING: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.CHART: frozenset({"states", "transitions", "triggers", "initial"}),
     Kind.WALK: frozenset({"walk", "walks"}),
     Kind.WIRING: frozenset({"buckets", "subjects", "streams"}),
+    Kind.DRIVER: frozenset({"driver", "hosts", "set_mode", "set_voltage", "set_current"}),
     Kind.EXAMPLE: frozenset({"unit", "units", "event", "node", "branch"}),
 }  # fmt: skip
 """Keys at the top of a document that only this kind has."""

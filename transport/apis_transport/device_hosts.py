@@ -68,7 +68,7 @@ class DeviceHosts:
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self._client.get(f"{base}{path}", params=query, extensions={"trace": trace})
-        except (TimeoutError, httpx.TransportError) as error:
+        except (TimeoutError, httpx.RequestError) as error:
             text = f"{base}{path}: {_words(error, timeout_s)}"
             raise Unknown(text) if sent else Outage(text) from error
         return _object_in(response)
@@ -90,8 +90,8 @@ def _object_in(response: httpx.Response) -> dict[str, Any]:
     where = str(response.url)
     try:
         body = json.loads(response.content, parse_constant=_no_constant)
-    except ValueError as error:
-        body = error
+    except (ValueError, RecursionError):
+        body = None
     if response.status_code != httpx.codes.OK:
         said = body.get("err", "") if isinstance(body, dict) else ""
         raise Refused(f"{where}: HTTP {response.status_code}" + (f": {said}" if said else ""))
