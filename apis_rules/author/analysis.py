@@ -56,12 +56,15 @@ def analyse(sites: Sequence[Site], findings: Findings) -> None:
             _bands(section, unit.battery, findings)
         for rule in unit.rules:
             _offer(rule, unit, findings)
+    markets = {
+        community: Market([u for u in units if _trade(community, u)]) for community in {u.community for u in units}
+    }
     for unit in units:
-        others = [other for other in units if other is not unit and _trade(unit, other)]
-        if others:
+        market = markets[unit.community]
+        if market.size > 1:
             for rule in unit.rules:
                 if rule.question is Question.REQUEST:
-                    _request(rule, unit, others, findings)
+                    _request(rule, unit, market, findings)
 
 
 def _unit(site: Site) -> Unit:
@@ -170,32 +173,75 @@ def _largest(offer: Offer, energies: Spans) -> int:
     return max(offer.amount_wh(int(max(0, end))) for end in ends if math.isfinite(end))
 
 
-def _trade(unit: Unit, other: Unit) -> bool:
-    return unit.community is None or other.community is None or unit.community == other.community
+def _trade(community: tuple[str, str] | None, other: Unit) -> bool:
+    return community is None or other.community is None or community == other.community
 
 
-def _request(rule: ScenarioRule, unit: Unit, others: Sequence[Unit], findings: Findings) -> None:
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One kind of accept: who may be its partner, at what price, when, and which units have it.
+
+    Attributes:
+        units: by identity, so that a unit is told from another one of unknown name.
+    """
+
+    pair_unit_id: str | None
+    point_per_wh: float | None
+    seconds: Spans
+    units: list[Unit]
+
+
+class Market:
+    """The accepts of all units that can trade, told apart only where a request could tell them apart.
+
+    A hundred houses mostly have a handful of kinds; a request is compared with those, not with every accept.
+    """
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self.size = len(units)
+        self._asks = {direction: self._joined(units, direction) for direction in Direction}
+
+    def meeting(self, rule: ScenarioRule, unit: Unit, direction: Direction) -> Iterator[tuple[Ask, list[Unit]]]:
+        """Yield the accepts in *direction* that hold while *rule* does, each with the other units that have it."""
+        for ask in self._asks[direction]:
+            if ask.seconds & rule.seconds:
+                others = [other for other in ask.units if other is not unit]
+                if others:
+                    yield ask, others
+
+    @staticmethod
+    def _joined(units: Sequence[Unit], direction: Direction) -> list[Ask]:
+        kinds: dict[tuple[str | None, float | None, Spans], Ask] = {}
+        for unit in units:
+            seconds: dict[tuple[str | None, float | None], list[Spans]] = {}
+            for rule in unit.rules:
+                if rule.question is Question.accept(direction) and rule.offer and rule.energies & unit.battery:
+                    seconds.setdefault((rule.offer.pair_unit_id, rule.offer.point_per_wh), []).append(rule.seconds)
+            for (pair_unit_id, point_per_wh), parts in seconds.items():
+                whole = Spans.of(*((span.start, span.end) for part in parts for span in part))
+                ask = kinds.setdefault((pair_unit_id, point_per_wh, whole), Ask(pair_unit_id, point_per_wh, whole, []))
+                ask.units.append(unit)
+        return list(kinds.values())
+
+
+def _request(rule: ScenarioRule, unit: Unit, market: Market, findings: Findings) -> None:
     """Look for one accept of another unit that fits: in direction and time, with whom, and at what price."""
     request = rule.offer
     if request is None or not rule.seconds or not rule.energies & unit.battery:
         return
     direction = request.direction
-    accepts = [
-        (other, accept)
-        for other in others
-        for accept in _accepts(other, direction.opposite)
-        if accept.seconds & rule.seconds
-    ]
-    willing = [accept for other, accept in accepts if _partners(unit, request, other, accept.offer)]
+    meeting = list(market.meeting(rule, unit, direction.opposite))
+    willing = [ask for ask, others in meeting if _partners(unit, request, ask, others)]
     name = f"the request to {direction} in {rule.status}"
     if not willing:
         whom = f" of {request.pair_unit_id}" if request.pair_unit_id else ""
         when = f"at {clock(rule.seconds.witness)}, {(rule.energies & unit.battery).witness} Wh"
         message = f"{name} can be met by nobody: {when} no accept{whom} to {direction.opposite} fits it"
-        hint = f"{len(accepts)} would but for their partner" if accepts else f"{len(others)} other units were looked at"
+        near = sum(len(others) for _, others in meeting)
+        hint = f"{near} would but for their partner" if near else f"{market.size - 1} other units were looked at"
         findings.warning(request.location, "AR317", message, hint)
     elif rule.section.strategy is Strategy.POINT_AND_AMOUNT and request.point_per_wh is not None:
-        prices = sorted({offer.point_per_wh for a in willing if (offer := a.offer) and offer.point_per_wh is not None})
+        prices = sorted({ask.point_per_wh for ask in willing if ask.point_per_wh is not None})
         buys = direction is Direction.CHARGE
         if not any(p <= request.point_per_wh if buys else p >= request.point_per_wh for p in prices):
             best = f"the best is {(prices[0] if buys else prices[-1]):g}" if prices else "none of them names a price"
@@ -204,12 +250,7 @@ def _request(rule: ScenarioRule, unit: Unit, others: Sequence[Unit], findings: F
             findings.warning(request.location, "AR318", message, hint if prices else "")
 
 
-def _accepts(unit: Unit, direction: Direction) -> Iterator[ScenarioRule]:
-    question = Question.accept(direction)
-    return (rule for rule in unit.rules if rule.question is question and rule.energies & unit.battery)
-
-
-def _partners(unit: Unit, request: Offer, other: Unit, accept: Offer | None) -> bool:
+def _partners(unit: Unit, request: Offer, ask: Ask, others: Sequence[Unit]) -> bool:
     """Whether both may be each other's partner; a unit without a known name may be any."""
-    wanted = request.pair_unit_id in (None, other.unit_id) or other.unit_id is None
-    return wanted and accept is not None and (accept.pair_unit_id in (None, unit.unit_id) or unit.unit_id is None)
+    wanted = request.pair_unit_id is None or any(other.unit_id in (request.pair_unit_id, None) for other in others)
+    return wanted and (ask.pair_unit_id in (None, unit.unit_id) or unit.unit_id is None)
