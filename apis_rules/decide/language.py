@@ -89,12 +89,14 @@ class _WrongError(Exception):
         self.finding = (location, code, message, hint)
 
 
-def parse_condition(text: str, kinds: Mapping[str, FactKind], at: Location, findings: Findings) -> Condition | None:
+def parse_condition(
+    text: str, kinds: Mapping[str, FactKind | None], at: Location, findings: Findings
+) -> Condition | None:
     """Read a condition.
 
     Args:
         text: the condition.
-        kinds: every fact that may be named, with its kind.
+        kinds: every fact that may be named, with its kind; None where that is not known, so that any will do.
         at: where the first character of *text* stands, for the places in the tree and in the findings.
         findings: takes AR250 (not an expression), AR251 (unknown name), AR252 (kinds do not fit), AR253 (a number
             that cannot be used), AR254 (too long or too deep).
@@ -105,13 +107,15 @@ def parse_condition(text: str, kinds: Mapping[str, FactKind], at: Location, find
     return _parse(text, kinds, at, findings, lambda parser: parser.condition())
 
 
-def parse_expression(text: str, kinds: Mapping[str, FactKind], at: Location, findings: Findings) -> Expression | None:
+def parse_expression(
+    text: str, kinds: Mapping[str, FactKind | None], at: Location, findings: Findings
+) -> Expression | None:
     """Read a single value, ``min(limit_wh - remaining_wh, 500)``; otherwise like ``parse_condition``."""
     return _parse(text, kinds, at, findings, lambda parser: parser.value())
 
 
-def kind_of(expression: Expression, kinds: Mapping[str, FactKind]) -> FactKind | None:
-    """Return what values *expression* takes; None for a name that *kinds* does not have."""
+def kind_of(expression: Expression, kinds: Mapping[str, FactKind | None]) -> FactKind | None:
+    """Return what values *expression* takes; None for a name that *kinds* does not have or tell."""
     match expression:
         case Name(name):
             return kinds.get(name)
@@ -125,7 +129,7 @@ def kind_of(expression: Expression, kinds: Mapping[str, FactKind]) -> FactKind |
 
 def _parse(
     text: str,
-    kinds: Mapping[str, FactKind],
+    kinds: Mapping[str, FactKind | None],
     at: Location,
     findings: Findings,
     read: Callable[[_Parser], _T],
@@ -166,7 +170,7 @@ def _tokens(text: str, at: Location) -> list[_Token]:
 class _Parser:
     """Recursive descent, one method per rank of operators. What may be a value or a condition is told apart by type."""
 
-    def __init__(self, tokens: list[_Token], kinds: Mapping[str, FactKind]) -> None:
+    def __init__(self, tokens: list[_Token], kinds: Mapping[str, FactKind | None]) -> None:
         self.unknown: list[tuple[Location, str, str, str]] = []
         self._tokens = tokens
         self._kinds = kinds

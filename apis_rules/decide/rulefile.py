@@ -23,6 +23,7 @@ The name of a fact ends with its unit (``_c``, ``_wh``, ``_a``, ``_v``, ``_s``, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -72,7 +73,7 @@ ROOTS: Final = {
     "hwConfig": "hwConfig.json with its defaults, folded into the rules",
 }
 """The names at the top of what rules are asked about."""
-_RULE_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_RULE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 def _as_expression(given: Any) -> Any:
@@ -102,7 +103,7 @@ class FactModel(_RuleFileModel):
 class RuleModel(_RuleFileModel):
     """One entry under ``rules``."""
 
-    id: Annotated[str, Field(strict=True, pattern=_RULE_ID)]
+    id: Name
     about: Text = ""
     when: Name
     unless: Name | None = None
@@ -203,7 +204,7 @@ def load_rules(path: FilePath) -> RuleFile:
 
     Raises:
         InputError: with everything that is wrong with it: the codes of documents, AR250-AR254 in conditions, AR255
-            (too large for the engine), AR256 (outcome), AR257 (a fact), AR258 (rule id given twice), AR259 (message),
+            (too large for the engine), AR256 (outcome), AR257 (a fact), AR258 (rule id), AR259 (message),
             AR260 (``for_each``), AR261 (debounce).
     """
     findings = Findings()
@@ -237,9 +238,8 @@ class _Reader:
 
     def read(self, model: RuleFileModel) -> RuleFile:
         facts = {name: fact for name, entry in model.facts.items() if (fact := self._fact(name, entry))}
-        # A fact that is wrong in itself is not unknown as well.
-        kinds = {name: FactKind(entry.kind) for name, entry in model.facts.items()}
-        kinds |= {name: fact.kind for name, fact in facts.items()}
+        # A fact that is wrong in itself is not unknown as well, and what compares it is not looked into.
+        kinds = {name: facts[name].kind if name in facts else None for name in model.facts}
         rules = [rule for i, entry in enumerate(model.rules) if (rule := self._rule(i, entry, kinds, facts))]
         if not model.rules:
             self._wrong(("rules",), "AR203", "rules is empty", "a file without rules answers nothing")
@@ -298,7 +298,7 @@ class _Reader:
         return path
 
     def _rule(
-        self, index: int, entry: RuleModel, kinds: Mapping[str, FactKind], facts: Mapping[str, Fact]
+        self, index: int, entry: RuleModel, kinds: Mapping[str, FactKind | None], facts: Mapping[str, Fact]
     ) -> Rule | None:
         place: Path = ("rules", index)
         when = self._condition((*place, "when"), entry.when, kinds)
@@ -321,23 +321,27 @@ class _Reader:
         self._check_elements(rule, place, facts)
         return rule
 
-    def _condition(self, place: Path, text: str, kinds: Mapping[str, FactKind]) -> Condition | None:
+    def _condition(self, place: Path, text: str, kinds: Mapping[str, FactKind | None]) -> Condition | None:
         where = self._document.location(place)
         condition = parse_condition(text, kinds, _text_start(where, text), self._findings)
-        if condition is not None and (problem := obstacle(lower([condition], kinds).conditions[0])):
+        known = {name: kind for name, kind in kinds.items() if kind is not None}
+        if condition is None or any(n.name not in known for n in names_in(condition)):
+            return None
+        if problem := obstacle(lower([condition], known).conditions[0]):
             self._findings.error(where, "AR255", f"the condition does not fit into the engine: {problem}", "split it")
         return condition
 
     def _debounce(
-        self, place: Path, text: str, kinds: Mapping[str, FactKind], facts: Mapping[str, Fact]
+        self, place: Path, text: str, kinds: Mapping[str, FactKind | None], facts: Mapping[str, Fact]
     ) -> Expression | None:
         where = self._document.location(place)
         expression = parse_expression(text, kinds, _text_start(where, text), self._findings)
         if expression is None:
             return None
         below_zero = isinstance(expression, Constant) and not isinstance(expression.value, str) and expression.value < 0
-        if kind_of(expression, kinds) is not FactKind.NUMBER or below_zero:
+        if kind_of(expression, kinds) not in (FactKind.NUMBER, None) or below_zero:
             self._findings.error(where, "AR261", f"{text} is no number of seconds from 0 on")
+            return None
         for name in names_in(expression):
             if name.name in facts and facts[name.name].root not in CONSTANT_ROOTS:
                 message = f"the debounce hangs on {name.name!r}, which is no value of policy or hwConfig"
@@ -354,7 +358,10 @@ class _Reader:
     def _check_ids(self, model: RuleFileModel) -> None:
         seen: dict[str, int] = {}
         for index, entry in enumerate(model.rules):
-            if entry.id in seen:
+            if not _RULE_ID.match(entry.id):
+                message = f"{entry.id!r} cannot be the id of a rule"
+                self._wrong(("rules", index, "id"), "AR258", message, "letters, digits, '_', '.' and '-', at most 64")
+            elif entry.id in seen:
                 first = self._document.location(("rules", seen[entry.id], "id"))
                 self._wrong(
                     ("rules", index, "id"),
