@@ -120,7 +120,7 @@ class CaseFileModel(_Part):
     hw_config: Name | None = None
     unit: UnitId | None = None
     asked_by: UnitId | None = None
-    cases: Annotated[tuple[CaseModel, ...], Field(min_length=1)]
+    cases: tuple[CaseModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,8 @@ def _read(document: Document, findings: Findings) -> CaseFileModel | None:
     except ValidationError as error:
         report(CaseFileModel, document, error, findings)
         return None
+    if not model.cases:
+        findings.error(document.location(("cases",)), "AR306", "there is no case in this file", "add one, or no file")
     first: dict[str, int] = {}
     for index, case in enumerate(model.cases):
         place = document.location(("cases", index))

@@ -46,10 +46,10 @@ _CONFIG: Final = """\
 """
 
 _CASE: Final = """\
-# What the scenario beside this folder must decide. Run: apis-rules test ..
+# What the scenario beside this folder must decide. Run: apis-rules test FOLDER, where FOLDER is the one above this
+scenario: ../scenario.json
 cases:
   - name: a full battery offers what is above its limit
-    scenario: ../scenario.json
     at: "12:00:00"
     remaining_wh: 4400
     expect:

@@ -123,7 +123,7 @@ def test_findings_are_for_programs_too(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_working_set_passes_its_own_check(tmp_path: Path) -> None:
-    """What ``init`` writes is without an error or warning, with a config for every member and a case."""
+    """What ``init`` writes is without an error or warning, with a config for every member and a case that holds."""
     folder = tmp_path / "new" / "site"
     written = write_workset(folder)
     report = check_paths([folder])
@@ -131,6 +131,7 @@ def test_a_working_set_passes_its_own_check(tmp_path: Path) -> None:
     assert report.files == len(written)
     assert set(UNITS) == set(load_policy(folder / "policy.json").model.member_unit_ids)
     assert (folder / "cases" / "first.yaml") in written
+    assert main(["test", str(folder)]) == 0
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
