@@ -14,10 +14,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from apis_rules.documents.wiring import Wiring, load_wiring
+from apis_rules.documents.wiring import Server as Limits
 from apis_transport.clock import MachineClock
 from apis_transport.embedded import end_with_parent, find_server
 from apis_transport.server_config import render_cluster, render_server
+
+ROOMY = Limits(max_file_mb=100_000, max_memory_mb=10_000, max_payload_kb=1088)
+"""Room for the communities of a whole run of tests; nothing of it is taken before it is used."""
 
 
 def free_port() -> int:
@@ -30,7 +33,7 @@ def free_port() -> int:
 class Server:
     """One nats-server process on loopback with a store of its own; its port stays the same over restarts."""
 
-    def __init__(self, folder: Path, name: str = "s", *, wiring: Wiring | None = None, cluster: str = "") -> None:
+    def __init__(self, folder: Path, name: str = "s", *, limits: Limits = ROOMY, cluster: str = "") -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -39,7 +42,7 @@ class Server:
         self._config = folder / "server.conf"
         self._config.write_text(
             render_server(
-                (wiring or load_wiring()).server,
+                limits,
                 name=name,
                 listen=f"127.0.0.1:{self.port}",
                 store_dir=folder / "store",
@@ -92,6 +95,11 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """Let it read its configuration again."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.thaw()
@@ -105,13 +113,12 @@ class Server:
 class Cluster:
     """Three servers that agree by majority."""
 
-    def __init__(self, folder: Path, size: int = 3, wiring: Wiring | None = None) -> None:
+    def __init__(self, folder: Path, size: int = 3) -> None:
         routes = [free_port() for _ in range(size)]
         self.servers = [
             Server(
                 folder / f"n{i}",
                 f"n{i}",
-                wiring=wiring,
                 cluster=render_cluster(
                     "tests",
                     f"127.0.0.1:{routes[i]}",

@@ -21,12 +21,14 @@ async def background_tasks() -> AsyncIterator[asyncio.TaskGroup]:
     A task that fails cancels the context's body and is raised as a group. What the body raises itself stays what it is,
     where a plain group would wrap it.
     """
-    own: Exception | None = None
+    own: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             try:
                 yield tasks
-            except Exception as error:  # noqa: BLE001  raised again below
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001  raised again below
                 own = error
             raise _Over  # noqa: TRY301  it must leave the group
     except* _Over:

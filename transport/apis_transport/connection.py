@@ -44,6 +44,7 @@ CONNECT_TIMEOUT_S: Final = 1
 SETTLE_LIMIT_S: Final = 1.0
 _ECHO: Final = "echo"
 _NOBODY: Final = "503"
+_DENIED: Final = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 PINGS_OUTSTANDING: Final = 2
 
 
@@ -60,6 +61,16 @@ class _Listener:
 
 
 @dataclass(slots=True, eq=False)
+class _Question:
+    subject: str
+    answer: asyncio.Future[Msg]
+
+    def fail(self, error: PortError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
 class Connection:
     """To one of *urls*, whichever answers. Made by ``open_connection``."""
 
@@ -72,7 +83,7 @@ class Connection:
     closing: bool = False
     _client: Client | None = None
     _replies: str = ""
-    _asked: dict[str, asyncio.Future[Msg]] = field(default_factory=dict)
+    _asked: dict[str, _Question] = field(default_factory=dict)
     _listeners: set[_Listener] = field(default_factory=set)
     _watchers: set[asyncio.Event] = field(default_factory=set)
     _lost: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,16 +107,15 @@ class Connection:
         Raises:
             NobodyListens: there is no subscriber.
             Outage: not connected; it will not be sent later.
-            Refused: the body is too large.
-            Unknown: no answer in time.
+            Refused: the body is too large, or this user has no right to send on *subject*.
+            Unknown: no answer in time, or the connection was lost before one came.
         """
         token = secrets.token_hex(8)
-        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-        self._asked[token] = answer
+        question = self._asked[token] = _Question(subject, asyncio.get_running_loop().create_future())
         try:
             await self.publish(subject, body, headers, reply=f"{self._replies}.{token}")
             async with asyncio.timeout(within_s):
-                return await answer
+                return await question.answer
         except TimeoutError:
             raise Unknown(f"no answer on {subject} within {within_s:g} s") from None
         finally:
@@ -231,10 +241,7 @@ class Connection:
         async def on_error(error: Exception) -> None:
             if opening:
                 raise error
-            if isinstance(error, nats.errors.Error | OSError):
-                _log.warning("%s: %s", where, error)
-            elif self._failure is not None and not self._failure.done():
-                self._failure.set_exception(error)
+            self._note(error, where)
 
         async def on_close() -> None:
             if self._client is client:
@@ -291,25 +298,29 @@ class Connection:
         token = message.subject.rpartition(".")[2]
         if token == _ECHO:
             token = message.reply.rpartition(".")[2]
-        answer = self._asked.get(token)
-        if answer is None or answer.done():
+        question = self._asked.get(token)
+        if question is None or question.answer.done():
             return
         if message.headers and message.headers.get("Status") == _NOBODY:
-            answer.set_exception(NobodyListens("nobody listens"))
+            question.fail(NobodyListens(f"nobody listens on {question.subject}"))
         else:
-            answer.set_result(message)
+            question.answer.set_result(message)
 
     def _note(self, error: Exception, where: str) -> None:
         if isinstance(error, nats.errors.Error | OSError):
             _log.warning("%s: %s", where, error)
+            # The server says it beside the message, in small letters, and never answers the question.
+            denied = _DENIED.search(str(error))
+            for question in self._asked.values():
+                if denied and question.subject.lower() == denied[1].lower():
+                    question.fail(Refused(f"this user has no right to send on {question.subject}"))
         elif self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
 
     def _drop(self) -> None:
         self._client = None
-        for answer in self._asked.values():
-            if not answer.done():
-                answer.set_exception(Unknown("the connection was lost before an answer came"))
+        for question in self._asked.values():
+            question.fail(Unknown("the connection was lost before an answer came"))
         self._tell()
 
     def _tell(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from apis_rules.errors import Conflict, Refused
+from apis_rules.errors import Conflict, Outage, Refused
 from apis_rules.ports.state import Entry
 from apis_transport.jetstream import EXPECTED_SEQ, EXPECTED_SUBJECT, OPERATION, TIME_LIMIT, Publication, UnderWay
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _KEY: Final = re.compile(r"[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*")
 _READS_AT_ONCE: Final = 32
+
+_draw = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class NatsState:
     stream: str
     before: str
     deletion_marker_s: int | None
+    _meeting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, key: str) -> Entry:
         """Read one key from the leader."""
@@ -66,18 +70,28 @@ class NatsState:
         _check(writes)
         conditions = _place_conditions(writes)
         publications = [self._publication(write, conditions.get(write.key)) for write in writes]
-        for pause_s in (0.002, 0.01, 0.05, 0.1, 0.2):
-            try:
-                return await self.jetstream.store(*publications)
-            except UnderWay:
-                # On a cluster two writes with the same fence, though not about the same key, meet here.
-                await self._expect(conditions.values())
-                await asyncio.sleep(pause_s)
-        return await self.jetstream.store(*publications)
+        try:
+            return await self.jetstream.store(*publications)
+        except UnderWay:
+            # On a cluster two writes with one fence meet here, although they are not about the same key.
+            async with self._meeting:
+                return await self._write_patiently(publications, conditions.values())
 
     def watch(self, *prefixes: str) -> AbstractAsyncContextManager[View]:
         """Open a view of all keys below *prefixes* (none given: the whole bucket)."""
         return self.mirror.watch(prefixes)
+
+    async def _write_patiently(self, publications: Sequence[Publication], conditions: Iterable[At]) -> int:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.jetstream.limit_s
+        while True:
+            await self._expect(conditions)
+            try:
+                return await self.jetstream.store(*publications)
+            except UnderWay:
+                if loop.time() > until:
+                    raise Outage("other writes with the same condition were always under way") from None
+            await asyncio.sleep(_draw.uniform(0.001, 0.02))
 
     async def _expect(self, conditions: Iterable[At]) -> None:
         for condition in conditions:
