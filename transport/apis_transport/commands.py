@@ -112,21 +112,25 @@ class _Inbox:
 
     async def catch_up_for_ever(self) -> None:
         """At the start and after every loss of the connection, read what may have been missed."""
-        async with self._connection.watch_connection() as changed:
+        changed = asyncio.Event()
+        with self._connection.on_change(changed.set):
             while True:
-                await changed.wait()
                 changed.clear()
-                while self._connection.connected and not changed.is_set():
-                    generation = self._connection.generation
-                    try:
-                        entry = await self._ctl.get(self._key)
-                    except PortError as error:
-                        _log.debug("%s: %s", self._key, error)
-                        await asyncio.sleep(_RETRY_S)
-                        continue
-                    if entry.value is not None:
-                        self._take(entry.revision, entry.value, generation)
-                    break
+                if self._connection.connected and not await self._catch_up():
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    await changed.wait()
+
+    async def _catch_up(self) -> bool:
+        generation = self._connection.generation
+        try:
+            entry = await self._ctl.get(self._key)
+        except PortError as error:
+            _log.debug("%s: %s", self._key, error)
+            return False
+        if entry.value is not None:
+            self._take(entry.revision, entry.value, generation)
+        return True
 
     def _take(self, revision: int, value: bytes, generation: int | None = None) -> None:
         generation = self._connection.generation if generation is None else generation

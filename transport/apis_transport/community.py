@@ -125,7 +125,12 @@ async def open_community(
 async def _remembered(ctl: NatsState, continuity: Continuity, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
     """Keep what the unit remembers of ``ctl`` up to date, beginning with a look at it."""
     mirror = ctl.mirror
-    mirror.on_look = continuity.look
+
+    def look(store_id: str, revision: int) -> None:
+        continuity.see(mirror.revision)
+        continuity.look(store_id, revision)
+
+    mirror.on_look = look
     async with ctl.watch():
         continuity.look(*await mirror.look())
         saving = tasks.create_task(keep_saving(continuity, lambda: mirror.revision), name="memory of the store")
@@ -133,6 +138,7 @@ async def _remembered(ctl: NatsState, continuity: Continuity, tasks: asyncio.Tas
             yield
         finally:
             saving.cancel()
+            continuity.see(mirror.revision)
             continuity.save()
 
 

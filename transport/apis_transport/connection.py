@@ -13,7 +13,7 @@ import logging
 import random
 import re
 import secrets
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from apis_transport.errors import CannotOpen
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
@@ -85,9 +85,9 @@ class Connection:
     _replies: str = ""
     _asked: dict[str, _Question] = field(default_factory=dict)
     _listeners: set[_Listener] = field(default_factory=set)
-    _watchers: set[asyncio.Event] = field(default_factory=set)
+    _watchers: list[Callable[[], None]] = field(default_factory=list)
     _lost: asyncio.Event = field(default_factory=asyncio.Event)
-    _failure: asyncio.Future[None] | None = None
+    _failure: Exception | None = None
 
     def __post_init__(self) -> None:
         # The client's own requests wait in a way that can swallow a cancellation.
@@ -168,27 +168,22 @@ class Connection:
                 with suppress(nats.errors.Error):  # it went with its client
                     await listener.subscription.unsubscribe()
 
-    @asynccontextmanager
-    async def watch_connection(self) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set at once and again at each connection and each loss; the reader clears it."""
-        event = asyncio.Event()
-        event.set()
-        self._watchers.add(event)
+    @contextmanager
+    def on_change(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Call *tell* at each connection and each loss while the context is open."""
+        self._watchers.append(tell)
         try:
-            yield event
+            yield
         finally:
-            self._watchers.discard(event)
+            self._watchers.remove(tell)
 
     async def run(self) -> None:
         """Keep connected until cancelled. Raises what went wrong inside a receiver: that is a bug."""
-        self._failure = asyncio.get_running_loop().create_future()
         try:
             while not self.closing:
-                lost = asyncio.ensure_future(self._lost.wait())
-                await asyncio.wait((lost, self._failure), return_when=asyncio.FIRST_COMPLETED)
-                lost.cancel()
-                if self._failure.done():
-                    self._failure.result()
+                await self._lost.wait()
+                if self._failure is not None:
+                    raise self._failure
                 self._drop()
                 await self._reconnect()
         finally:
@@ -314,8 +309,9 @@ class Connection:
             for question in self._asked.values():
                 if denied and question.subject.lower() == denied[1].lower():
                     question.fail(Refused(f"this user has no right to send on {question.subject}"))
-        elif self._failure is not None and not self._failure.done():
-            self._failure.set_exception(error)
+        else:
+            self._failure = error
+            self._lost.set()
 
     def _drop(self) -> None:
         self._client = None
@@ -324,8 +320,8 @@ class Connection:
         self._tell()
 
     def _tell(self) -> None:
-        for event in self._watchers:
-            event.set()
+        for tell in list(self._watchers):
+            tell()
 
     def _current(self) -> Client:
         if self._client is None or not self._client.is_connected:

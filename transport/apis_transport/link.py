@@ -52,19 +52,14 @@ class NatsLink:
 
     async def run(self) -> None:
         """Ask again and again until cancelled."""
-        connection = self.jetstream.connection
-        async with connection.watch_connection() as changed:
+        changed = asyncio.Event()
+        with self.jetstream.connection.on_change(changed.set):
             while True:
                 changed.clear()
                 self._tell()
-                asking = asyncio.create_task(self._ask())
-                try:
-                    # The limit may pass while a question is under way, and the connection may go.
-                    await _first(asking, changed, self._remaining_s())
-                    self._tell()
-                    await _first(asking, changed, None)
-                finally:
-                    asking.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._remaining_s()):
+                        await self._ask()
                 self._tell()
                 pause_s = self.times.probe_s if self.connected else _ASK_AGAIN_S
                 with suppress(TimeoutError):
@@ -87,11 +82,3 @@ class NatsLink:
         if self.connected != self._told:
             self._told = not self._told
             self._feeds.put(self._told)
-
-
-async def _first(asking: asyncio.Task[None], changed: asyncio.Event, within_s: float | None) -> None:
-    leaving = asyncio.ensure_future(changed.wait())
-    try:
-        await asyncio.wait((asking, leaving), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        leaving.cancel()

@@ -128,23 +128,25 @@ class Mirror:
         self._wake()
 
     async def _follow_for_ever(self) -> None:
-        async with self.jetstream.connection.watch_connection() as changed:
+        connection = self.jetstream.connection
+        arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+        with connection.on_change(lambda: arrived.put_nowait(None)):
             while True:
-                changed.clear()
-                if self.jetstream.connection.connected:
+                while not arrived.empty():
+                    arrived.get_nowait()
+                if connection.connected:
                     try:
-                        await self._follow(changed)
+                        await self._follow(arrived)
                     except (_Doubt, PortError) as doubt:
                         _log.debug("view of %s starts again: %s", self.stream, doubt)
                 self._complete = False
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_RETRY_S):
-                        await changed.wait()
+                        await arrived.get()
 
-    async def _follow(self, changed: asyncio.Event) -> None:
+    async def _follow(self, arrived: asyncio.Queue[Msg | None]) -> None:
         connection = self.jetstream.connection
         generation = connection.generation
-        arrived: asyncio.Queue[Msg] = asyncio.Queue()
         inbox = connection.new_inbox()
         look = _Look(*await self.look())
         if self.on_look is not None:
@@ -158,9 +160,7 @@ class Mirror:
                 self._heard_at_s = self.clock.now_s()
                 self._finish(look)
                 while True:
-                    message = await self._next(arrived, changed)
-                    self._heard_at_s = self.clock.now_s()
-                    await self._take(look, message)
+                    await self._take(look, await self._next(arrived))
                     if not self._complete:
                         self._finish(look)
                     self._wake()
@@ -186,20 +186,16 @@ class Mirror:
             f"CONSUMER.CREATE.{self.stream}", {"stream_name": self.stream, "config": config}
         )
 
-    async def _next(self, arrived: asyncio.Queue[Msg], changed: asyncio.Event) -> Msg:
-        if arrived.empty():
-            getting, leaving = asyncio.ensure_future(arrived.get()), asyncio.ensure_future(changed.wait())
-            try:
-                await asyncio.wait((getting, leaving), timeout=self.times.fresh_s, return_when=asyncio.FIRST_COMPLETED)
-                if changed.is_set():
-                    raise _Doubt("the connection changed")
-                if not getting.done():
-                    raise _Doubt("the server is silent")
-                return getting.result()
-            finally:
-                getting.cancel()
-                leaving.cancel()
-        return arrived.get_nowait()
+    async def _next(self, arrived: asyncio.Queue[Msg | None]) -> Msg:
+        try:
+            async with asyncio.timeout(self.times.fresh_s):
+                message = await arrived.get()
+        except TimeoutError:
+            raise _Doubt("the server is silent") from None
+        if message is None:
+            raise _Doubt("the connection changed")
+        self._heard_at_s = self.clock.now_s()
+        return message
 
     async def _take(self, look: _Look, message: Msg) -> None:
         headers = message.headers or {}
