@@ -59,7 +59,7 @@ async def test_a_frozen_server_is_noticed_within_three_and_a_half_seconds(
 
 
 async def test_a_cluster_without_majority_is_no_link(cluster: Cluster, community_id: str, tmp_path: Path) -> None:
-    """With one server of three the connection holds and nothing is decided: no write is done, and the link goes down."""
+    """With one server of three the connection holds and nothing is decided: no write is done, the link goes down."""
     async with open_community(cluster.urls, community_id, "c", "E001", tmp_path / "E001") as community:
         ports = community.ports
         await until(lambda: ports.link.connected, 5)

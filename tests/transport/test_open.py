@@ -26,7 +26,7 @@ from apis_transport.embedded import BINARY_DIR_VARIABLE, embedded_server
 from apis_transport.errors import CannotOpen
 from apis_transport.jetstream import JetStream
 from apis_transport.names import Names
-from tests.nats_servers import Server, free_port
+from tests.nats_servers import Cluster, Server, free_port
 
 pytestmark = pytest.mark.anyio
 WIRING = load_wiring()
@@ -222,6 +222,44 @@ async def test_two_clusters_share_nothing(shared_server: Server, tmp_path: Path)
         for heard in (news, inbox, outcomes):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(heard), 0.1)
+
+
+@pytest.mark.parametrize("servers", ["shared_server", "cluster"])
+async def test_many_nodes_may_be_the_first(
+    servers: str, community_id: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Nodes that start together make one store between them, on one server and on a cluster."""
+    running = request.getfixturevalue(servers)
+    urls = running.urls if isinstance(running, Cluster) else [running.url]
+    stores = set()
+    everybody = asyncio.Barrier(6)
+
+    async def start(unit_id: str) -> None:
+        async with (
+            open_community(urls, community_id, "c", unit_id, tmp_path / unit_id) as community,
+            community.ports.ctl.watch() as view,
+        ):
+            await view.wait_fresh()
+            stores.add(view.store_id)
+            await everybody.wait()
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(start(f"E{n}") for n in range(6)))
+    assert len(stores) == 1
+
+
+async def test_everything_may_be_started_again(tmp_path: Path) -> None:
+    """After an orderly end of nodes and server the next start finds the store and what was in it."""
+    for n in range(3):
+        async with (
+            embedded_server(tmp_path / "store") as server,
+            opened(server.url, "community", tmp_path / "E001") as community,
+        ):
+            await community.ports.ctl.write(Write(f"deal.{n}", b"x"))
+            await community.ports.unit.write(Write("E001", b"data", time_limit_s=20))
+            assert len(await community.ports.ctl.keys("deal.")) == n + 1
+            assert community.continuity is not None
+            assert community.continuity.amnesia is None
 
 
 async def test_a_lost_store_is_not_made_anew(shared_server: Server, community_id: str, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ server that is too old accepts a bucket whose values should expire, and never le
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.errors import Outage, PortError
 from apis_transport.connection import NobodyListens
 from apis_transport.errors import CannotOpen
-from apis_transport.jetstream import NoStream, StoreFull
+from apis_transport.jetstream import AlreadyThere, NoStream, StoreFull
 from apis_transport.mirror import STORE_ID
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from apis_transport.jetstream import JetStream
     from apis_transport.names import Names
 
+_log = logging.getLogger(__name__)
+
 _SECOND: Final = 1_000_000_000
 _MIB: Final = 1 << 20
 _CREATE_LIMIT_S: Final = 20.0
+_RETRY_S: Final = 0.1
 _COMPARED: Final = (
     "subjects",
     "storage",
@@ -53,13 +57,14 @@ def before_of(names: Names, bucket: Bucket) -> str:
 
 
 async def open_store(jetstream: JetStream, names: Names, replicas: int, within_s: float, *, create: bool) -> None:
-    """Check every bucket and log, and make those that are missing where *create* says so.
+    """Check every bucket and log, and make those that are missing where *create* says so, or that nobody can miss.
 
     Raises:
         CannotOpen: AR512 no leader in time, AR515 made otherwise than the wiring says, AR516 no room, AR520 missing.
     """
     for wanted in _configurations(names, replicas):
-        found = await _patiently(jetstream, wanted, within_s, create=create)
+        volatile = wanted["storage"] == "memory"
+        found = await _patiently(jetstream, wanted, within_s, create=create or volatile)
         _compare(wanted, found)
 
 
@@ -100,6 +105,25 @@ def _configurations(names: Names, replicas: int) -> Iterator[dict[str, Any]]:
         }
 
 
+async def keep_volatile(jetstream: JetStream, names: Names, replicas: int) -> None:
+    """Make the buckets that live in the servers' memory again whenever the servers have lost them, until cancelled."""
+    volatile = [wanted for wanted in _configurations(names, replicas) if wanted["storage"] == "memory"]
+    changed = asyncio.Event()
+    with jetstream.connection.on_change(changed.set):
+        while True:
+            changed.clear()
+            try:
+                for wanted in volatile:
+                    await _find_or_make(jetstream, wanted, create=True)
+            except PortError as error:
+                _log.debug("%s", error)
+                # Without a connection the next one is told of.
+                if jetstream.connection.connected:
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+            await changed.wait()
+
+
 async def _patiently(jetstream: JetStream, wanted: dict[str, Any], within_s: float, *, create: bool) -> dict[str, Any]:
     """Find or make one stream; servers that are still electing a leader are waited for."""
     loop = asyncio.get_running_loop()
@@ -119,7 +143,7 @@ async def _patiently(jetstream: JetStream, wanted: dict[str, Any], within_s: flo
             raise CannotOpen("AR515", wanted["name"], f"is refused by the server: {error}") from error
         if loop.time() >= until:
             raise CannotOpen("AR517", wanted["name"], f"cannot be opened: {reason}", hint)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_RETRY_S)
 
 
 async def _find_or_make(jetstream: JetStream, wanted: dict[str, Any], *, create: bool) -> dict[str, Any]:
@@ -135,8 +159,11 @@ async def _find_or_make(jetstream: JetStream, wanted: dict[str, Any], *, create:
                 "restore the servers' store; if it is lost for good, start once with --new-store",
             ) from None
     body = {**wanted, "metadata": {STORE_ID: uuid.uuid4().hex}}
-    # A cluster places all replicas before it answers.
-    return dict((await jetstream.api(f"STREAM.CREATE.{name}", body, within_s=_CREATE_LIMIT_S))["config"])
+    try:
+        # A cluster places all replicas before it answers.
+        return dict((await jetstream.api(f"STREAM.CREATE.{name}", body, within_s=_CREATE_LIMIT_S))["config"])
+    except AlreadyThere:  # another node was quicker
+        return dict((await jetstream.info(name))["config"])
 
 
 def _compare(wanted: dict[str, Any], found: dict[str, Any]) -> None:

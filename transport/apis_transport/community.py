@@ -12,7 +12,7 @@ from apis_rules.ports.bundle import CommunityPorts
 from apis_rules.ports.decision_buffer import BufferedDecisionLog
 from apis_rules.ports.state_lease import LEASE_KEY, StateLease
 from apis_transport.background import background_tasks
-from apis_transport.buckets import before_of, open_store, stream_of
+from apis_transport.buckets import before_of, keep_volatile, open_store, stream_of
 from apis_transport.bus import NatsBus
 from apis_transport.clock import MachineClock
 from apis_transport.commands import NatsCommands
@@ -102,6 +102,8 @@ async def open_community(
         ctl, unit = state_of(wiring.buckets.ctl), state_of(wiring.buckets.unit)
         link = NatsLink(jetstream, ctl.stream, ctl.before + LEASE_KEY, wiring.link, clock)
         tasks.create_task(link.run(), name="link")
+        if continuity is not None:
+            tasks.create_task(keep_volatile(jetstream, names, times.replicas), name="volatile buckets")
         if continuity is not None and state_dir is not None:
             await stack.enter_async_context(_remembered(ctl, continuity, tasks))
             await stack.enter_async_context(_present(unit, unit_id, state_dir, wiring, tasks))

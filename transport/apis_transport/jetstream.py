@@ -149,6 +149,10 @@ class NoMessage(Refused):
     """There is no such message."""
 
 
+class AlreadyThere(Refused):
+    """A stream of this name was made in the meantime."""
+
+
 class UnderWay(Conflict):
     """Another write that concerns the same key is not decided yet."""
 
@@ -169,6 +173,7 @@ def refusal(error: Mapping[str, Any]) -> Refused | Outage:
 _FULL: Final = frozenset({10002, 10023, 10028, 10047, 10077, 10122})
 _ANSWERS: Final[Mapping[int, type[Refused | Outage]]] = {
     10037: NoMessage,
+    10058: AlreadyThere,
     10059: NoStream,
     10164: UnderWay,
     10158: Outage,  # a repetition whose first copy is still under way
