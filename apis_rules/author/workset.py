@@ -46,8 +46,9 @@ _CONFIG: Final = """\
 """
 
 _CASE: Final = """\
-# What the scenario beside this folder must decide. Run: apis-rules test FOLDER, where FOLDER is the one above this
+# What the scenario must decide, and what it must not. Run: apis-rules test DIR
 scenario: ../scenario.json
+policy: ../policy.json
 cases:
   - name: a full battery offers what is above its limit
     at: "12:00:00"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from apis_rules.author.check import check_paths
+from apis_rules.author.check import ANALYSES, CHECKERS, check_paths
 from apis_rules.author.workset import UNITS, write_workset
 from apis_rules.cli import main
 from apis_rules.documents.diagnostics import Severity
@@ -42,6 +42,14 @@ def test_the_bundled_files_are_without_a_warning() -> None:
     report = check_paths([data_dir(name) for name in ("rules", "transport")])
     assert report.diagnostics == ()
     assert report.files >= 10
+
+
+def test_every_kind_has_its_check() -> None:
+    """A kind without a model has an owner who checks it, and each owner's function is there; an example needs none."""
+    assert {*MODELS, *CHECKERS, Kind.EXAMPLE} == set(Kind)
+    for name in (*CHECKERS.values(), *ANALYSES):
+        module, _, function = name.partition(":")
+        assert callable(getattr(__import__(module, fromlist=[function]), function))
 
 
 def test_a_file_is_read_once_however_many_name_it(tmp_path: Path) -> None:
