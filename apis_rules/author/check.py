@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from apis_rules.documents.document import Document
 
 CHECKERS: Final[Mapping[Kind, str]] = {
-    Kind.RULES: "apis_rules.decide.rulefile:check_document",
+    Kind.RULES: "apis_rules.author.rule_analysis:check_document",
     Kind.CASES: "apis_rules.author.case_files:check_document",
     Kind.CHART: "apis_rules.charts.bindings:check_document",
     Kind.WALK: "apis_rules.charts.walks:check_document",

@@ -14,10 +14,11 @@ import numpy as np
 from apis_rules.author.answers import NONE
 from apis_rules.author.arguments import clock
 from apis_rules.author.rows import describe_offer
+from apis_rules.author.rule_analysis import whole
 from apis_rules.decide.regions import regions
 from apis_rules.decide.satisfy import Undecided, find_witness
 from apis_rules.decide.scenario import DAY_S, Question, ScenarioRule
-from apis_rules.decide.tree import All, Condition, Not
+from apis_rules.decide.tree import All, Not
 from apis_rules.decide.writing import format_condition, format_value
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _compare_rule(name: str, was: Rule, becomes: Rule, old: RuleFile, new: RuleF
     if any(old.kinds.get(fact, kind) != kind for fact, kind in new.kinds.items()):
         yield Change(name, _shown(was), _shown(becomes), None, examples=["a fact has changed its kind"])
         return
-    earlier, later = _whole(was), _whole(becomes)
+    earlier, later = whole(was), whole(becomes)
     for first, second, before, after in ((earlier, later, "holds", "does not"), (later, earlier, "does not", "holds")):
         try:
             witness = find_witness(All((first, Not(second))), kinds)
@@ -158,10 +159,6 @@ def _compare_rule(name: str, was: Rule, becomes: Rule, old: RuleFile, new: RuleF
         if witness is not None:
             example = ", ".join(f"{fact} = {format_value(value)}" for fact, value in witness.items())
             yield Change(name, before, after, None, examples=[example])
-
-
-def _whole(rule: Rule) -> Condition:
-    return rule.when if rule.unless is None else All((rule.when, Not(rule.unless)))
 
 
 def _shown(rule: Rule) -> str:

@@ -1,0 +1,87 @@
+"""What the analysis finds in rule files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apis_rules.author.check import check_paths
+from apis_rules.resources import data_dir
+
+HEAD = """question: request
+facts:
+  a_wh: $.request.amountWh
+  b_wh: {path: $.unit.apis.remaining_capacity_wh, default: 0}
+  mode: {path: $.node.mode, kind: text}
+rules:
+  - {id: used, when: a_wh > 10000 and b_wh > 10000 and mode == 'x', outcome: {decline: errors}, message: all facts}
+"""
+
+
+def rule(name: str, when: str, outcome: str = "{decline: errors}", extra: str = "") -> str:
+    return f"  - {{id: {name}, when: {when}, outcome: {outcome}, message: {name}{extra}}}\n"
+
+
+ERROR = "{error: 'LOGIC:LOCAL:WARN'}"
+MISTAKES = {
+    "contradiction": (rule("no", "a_wh > 45 and a_wh < 40"), "AR320", "the rule no never holds"),
+    "exception takes all": (rule("no", "a_wh > 45", extra=", unless: a_wh > 40"), "AR320", "the rule no never holds"),
+    "written twice": (
+        rule("one", "a_wh < 20") + rule("two", "not (a_wh >= 20)"),
+        "AR321",
+        "the rule two is one once more",
+    ),
+    "never first": (
+        rule("wide", "a_wh < 100") + rule("narrow", "a_wh < 50 and mode == 'y'"),
+        "AR322",
+        "the rule narrow never decides: wherever it holds, wide holds before it",
+    ),
+    "never first by priority": (
+        rule("narrow", "a_wh < 50") + rule("wide", "a_wh < 100", extra=", priority: 1"),
+        "AR322",
+        "the rule narrow never decides",
+    ),
+}
+FINE = {
+    "bounds that leave one value": rule("one", "a_wh >= 40 and a_wh <= 40"),
+    "narrow before wide": rule("narrow", "a_wh < 50") + rule("wide", "a_wh < 100"),
+    "errors all count": rule("wide", "a_wh < 100", ERROR) + rule("narrow", "a_wh < 50", ERROR),
+    "same condition, other outcome": rule("one", "a_wh < 100", ERROR) + rule("two", "a_wh < 100"),
+    # Where mode is missing, the first does not hold and the second decides.
+    "a value that may be missing": rule("first", "mode == 'y' or mode != 'y'") + rule("second", "a_wh < 50"),
+    "a value with a default": rule("first", "b_wh < 50") + rule("second", "b_wh < 60"),
+}
+
+
+def found(folder: Path, rules: str) -> list[tuple[str, int, str]]:
+    (folder / "request.yaml").write_text(HEAD + rules)
+    return [(d.code, d.location.line, d.message) for d in check_paths([folder]).diagnostics]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_rule_that_can_do_nothing_is_found(mistake: str, tmp_path: Path) -> None:
+    """A rule that never holds, stands there twice or never decides is told at its line."""
+    rules, code, message = MISTAKES[mistake]
+    ((found_code, line, found_message),) = found(tmp_path, rules)
+    assert found_code == code
+    assert message in found_message
+    assert line == 7 + (2 if rules.count("\n") == 2 and "priority" not in rules else 1)
+
+
+@pytest.mark.parametrize("rules", FINE)
+def test_rules_that_each_do_something_are_left_alone(rules: str, tmp_path: Path) -> None:
+    """Nothing is said where a value tells two rules apart, be it that it is missing."""
+    assert found(tmp_path, FINE[rules]) == []
+
+
+def test_a_mistake_elsewhere_does_not_silence_the_analysis(tmp_path: Path) -> None:
+    """Each rule file is analysed, whatever is wrong with another."""
+    (tmp_path / "accept.yaml").write_text("question: accept\nfacts: {}\nrules: []\n")
+    codes = [code for code, _, _ in found(tmp_path, MISTAKES["contradiction"][0])]
+    assert "AR320" in codes
+
+
+def test_the_bundled_rules_are_without_a_doubt() -> None:
+    """Nothing is found in what is shipped."""
+    assert check_paths([data_dir("rules")]).diagnostics == ()
