@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from apis_rules.documents.driver import fill_in, load_driver
 from apis_rules.documents.jsonpath import compile_path
-from apis_rules.documents.source import refusal
 from apis_rules.errors import Outage, PortError, Refused, Unknown
 from apis_rules.ports.device import Reading
 from apis_rules.ports.types import ConverterMode, UnitData
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from apis_rules.documents.config import Config
     from apis_rules.documents.driver import Driver, DriverRequest
     from apis_rules.documents.jsonpath import JsonPath
-    from apis_rules.documents.reading import Loaded
     from apis_rules.ports.device import Guard
     from apis_transport.device_hosts import DeviceHosts
 
@@ -281,26 +279,23 @@ class HttpDevice:
 
 
 def open_device(
-    config: Loaded[Config],
+    config: Config,
     hosts: DeviceHosts,
     times: DriverTimes,
     now_s: Callable[[], float],
     on_failed_attempt: Callable[[str], None] = lambda _text: None,
 ) -> HttpDevice:
-    """Make the device of the node that *config* is about; nothing is sent yet.
+    """Make the device of the node that *config* is about; nothing is sent yet. For the others see ``HttpDevice``.
 
     Raises:
-        InputError: AR604 where *config* does not say where its driver listens.
+        InputError: the driver's file is wrong.
     """
-    driver = load_driver(config.model.system_type)
+    driver = load_driver(config.system_type)
     addresses = {}
     for name, key in driver.hosts.items():
-        _, part = key.split(".")
-        endpoint = getattr(config.model.connection, part)
+        endpoint = getattr(config.connection, key.removeprefix("connection."))
         if endpoint is None:
-            where = config.document.location(("connection",))
-            message = f"{key} is missing, where the driver of systemType {driver.driver!r} listens"
-            raise refusal(where, "AR604", message, f'"{part}": {{"host": "localhost", "port": 4380}}')
+            raise ValueError(f"{key} is missing, which a checked config with this systemType has")
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         addresses[name] = f"http://{host}:{endpoint.port}"
-    return HttpDevice(driver, config.model.unit_id, addresses, hosts, times, now_s, on_failed_attempt)
+    return HttpDevice(driver, config.unit_id, addresses, hosts, times, now_s, on_failed_attempt)
