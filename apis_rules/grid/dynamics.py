@@ -6,9 +6,9 @@ grid is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class Dynamics:
 
     Attributes:
         node: number of each unit's node.
+        changes: grows with each change from outside.
         at_rest: whether the last step left currents and voltages as they were, and nothing has been changed since.
     """
 
@@ -98,6 +99,7 @@ class Dynamics:
         self._limits: tuple[Floats, Floats] = (np.zeros(0), np.zeros(0))
         self._line_powers_w = np.zeros(4)  # in the order of LineEnergies
         self.state = self.initial_state(0)
+        self.changes = 0
         self.changed()
 
     def initial_state(self, tick: int) -> State:
@@ -122,8 +124,16 @@ class Dynamics:
 
     def changed(self) -> None:
         """Take notice that the state or the effects were changed from outside."""
+        self.changes += 1
         self.at_rest = False
         self._loss_w = self.converters.losses_w(self.state.converters)
+
+    def take_over(self, other: Dynamics) -> None:
+        """Go on from where *other* stands, for the units and nodes that both have."""
+        _copy_arrays(other.state, self.state)
+        self.state.started_tick = other.state.started_tick
+        self.ledger = other.ledger.resized(len(self.node))
+        self.changed()
 
     @property
     def unit_voltage_v(self) -> Floats:
@@ -246,3 +256,15 @@ class Dynamics:
                 ),
                 self._line_powers_w,
             )
+
+
+def _copy_arrays(source: Any, target: Any) -> None:
+    for entry in fields(source):
+        old, new = getattr(source, entry.name), getattr(target, entry.name)
+        if is_dataclass(old):
+            _copy_arrays(old, new)
+        elif isinstance(old, np.ndarray):
+            kept = min(len(old), len(new))
+            new = new.copy()
+            new[:kept] = old[:kept]
+            setattr(target, entry.name, new)

@@ -48,6 +48,13 @@ _NEEDS_VALUE: Final = {
     FaultKind.FOREIGN_SOURCE,
     FaultKind.SLOW,
 }
+_OF_DRIVERS: Final = {
+    FaultKind.REFUSED,
+    FaultKind.SLOW,
+    FaultKind.SILENT,
+    FaultKind.ANSWER_LOST,
+    FaultKind.BATTERY_UNREACHABLE,
+}
 
 
 class Fault(WireModel):
@@ -140,6 +147,10 @@ class FaultBoard:
     def on(self, unit: str, kind: FaultKind) -> Fault | None:
         """Return the fault of *kind* that *unit* has now, if any."""
         return next((f for f in self.active() if f.kind is kind and f.unit == unit), None)
+
+    def disturbs(self, unit: str) -> bool:
+        """Tell whether the driver of *unit* has any fault now."""
+        return bool(self._planned) and any(f.unit == unit and f.kind in _OF_DRIVERS for f in self.active())
 
     def next_change_s(self) -> float:
         """Return the next time at which a fault begins or ends; infinity without any."""

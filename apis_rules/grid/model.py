@@ -21,6 +21,7 @@ from apis_rules.grid.dynamics import Dynamics, State
 from apis_rules.grid.effects import Effects
 from apis_rules.grid.faults import FaultBoard, FaultKind
 from apis_rules.grid.meters import Meter, Sensors
+from apis_rules.grid.settings import with_more_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,6 +105,11 @@ class Grid:
         """Unit time up to which the model has been moved, in seconds since it was made."""
         return self._tick * TICK_S
 
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Equal as long as nothing that can be read has changed."""
+        return self._tick, self._dynamics.changes
+
     def clock(self, now_s: float | None = None) -> datetime:
         """Return the units' clock at *now_s*; begins again at a restart."""
         since = (self.now_s if now_s is None else now_s) - self._state.started_tick * TICK_S
@@ -162,6 +168,7 @@ class Grid:
     def clear_alarm(self, unit_id: str) -> None:
         """Let a tripped converter leave WAIT again."""
         self._state.converters.tripped[self._number[unit_id]] = False
+        self._dynamics.changed()
 
     def set_rsoc(self, unit_id: str, percent: float) -> None:
         """Put a battery to a state of charge."""
@@ -180,6 +187,15 @@ class Grid:
     def restart(self) -> None:
         """Put everything back to the start, the units' clock included. Ledger and faults stay."""
         self._start()
+
+    def resized(self, units: int) -> Grid:
+        """Return this grid with *units* units: the last ones gone, or new ones in WAIT behind the last."""
+        other = Grid(with_more_units(self.settings, units))
+        other._tick, other._pace = self._tick, self._pace
+        other.faults, other.observers = self.faults, self.observers
+        other._effects = other._present_effects()
+        other._dynamics.take_over(self._dynamics)
+        return other
 
     def snapshot(self) -> object:
         """Return a copy of everything that commands and time change, for ``restore``."""
@@ -212,6 +228,10 @@ class Grid:
     def modes(self) -> tuple[ConverterMode, ...]:
         """Return the mode of each unit."""
         return tuple(MODES[m] for m in self._state.converters.mode)
+
+    def has(self, unit_id: str) -> bool:
+        """Tell whether there is such a unit."""
+        return unit_id in self._number
 
     def unit(self, unit_id: str) -> UnitState:
         """Return one unit as it truly is. Raises ``KeyError`` for an unknown one."""

@@ -79,3 +79,10 @@ class Plant:
         number = grid.faults.add(fault)
         grid.advance(grid.now_s)
         return number
+
+    def clear_faults(self, number: int | None = None) -> bool:
+        """End one fault, or all; tell whether there was any to end."""
+        grid = self.grid_to_command()
+        cleared = grid.faults.clear(number)
+        grid.advance(grid.now_s)
+        return cleared

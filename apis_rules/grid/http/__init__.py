@@ -1,0 +1,1 @@
+"""The device emulator's HTTP side: the interfaces of three drivers, faults, and the live page."""

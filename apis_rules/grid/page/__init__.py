@@ -1,0 +1,1 @@
+"""The live page of the emulator: one file, nothing from the network."""
