@@ -37,6 +37,7 @@ VERBS: Final[dict[str, Verb]] = {
     "history": Verb("apis_rules.author.verbs.history", "the versions of files that were put in force"),
     "rollback": Verb("apis_rules.author.verbs.rollback", "write the version before back to its files"),
     "test": Verb("apis_rules.author.verbs.test", "run cases and walks, with what they cover"),
+    "emulate": Verb("apis_rules.grid.verbs.emulate", "a modelled DC grid behind the interfaces of real drivers"),
     "explain": Verb("apis_rules.author.verbs.explain", "why, and why not and by how much"),
     "doc": Verb("apis_rules.author.verbs.doc", "explain a diagnostic code"),
     "draw": Verb("apis_rules.author.verbs.draw", "draw a state machine"),

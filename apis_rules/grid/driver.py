@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REFUSAL = "error: ERCD=fffe"
+NO_ANSWER_FROM_CONVERTER = "read timeout"
 BATTERY_SILENT = "modbus io exception"
 
 
@@ -54,6 +55,8 @@ async def through_driver(
     board = grid.faults
     if board.on(unit_id, FaultKind.SILENT):
         await asyncio.Future()
+    if error := board.on(unit_id, FaultKind.DRIVER_ERROR):
+        raise Refused(error.text or NO_ANSWER_FROM_CONVERTER)
     if battery and board.on(unit_id, FaultKind.BATTERY_UNREACHABLE):
         raise Refused(BATTERY_SILENT)
     if switches and board.on(unit_id, FaultKind.REFUSED):

@@ -34,6 +34,7 @@ class FaultKind(enum.StrEnum):
     LINE_OPEN = "line_open"  # *line* is cut
     FOREIGN_SOURCE = "foreign_source"  # something else holds *value* V at the node of *unit*
     REFUSED = "refused"  # the driver answers sets with an error
+    DRIVER_ERROR = "driver_error"  # the driver answers everything about the converter with the error *text*
     SLOW = "slow"  # the driver takes *value* s (of real time) longer
     SILENT = "silent"  # the driver does nothing and gives no answer
     ANSWER_LOST = "answer_lost"  # the driver does what it is told and gives no answer
@@ -50,6 +51,7 @@ _NEEDS_VALUE: Final = {
 }
 _OF_DRIVERS: Final = {
     FaultKind.REFUSED,
+    FaultKind.DRIVER_ERROR,
     FaultKind.SLOW,
     FaultKind.SILENT,
     FaultKind.ANSWER_LOST,
@@ -64,6 +66,7 @@ class Fault(WireModel):
         unit, line: where; a line is named as in the topology, ``A-B``.
         meter: of a sensor's drift.
         value: see the kind.
+        text: of a driver's error; "read timeout" without it.
         per_s: growth of a sensor's drift per second of the units' clock.
         after_s, for_s: seconds of the units' clock until it begins, and until it ends after that; None lasts.
     """
@@ -75,6 +78,7 @@ class Fault(WireModel):
     line: str | None = None
     meter: Literal["vg", "ig", "vb", "ib", "tmp"] | None = None
     value: float | None = None
+    text: str | None = None
     per_s: float = 0.0
     after_s: float = Field(default=0.0, ge=0.0)
     for_s: float | None = Field(default=None, gt=0.0)

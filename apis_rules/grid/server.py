@@ -77,6 +77,7 @@ class Emulator:
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 date_header=False,
@@ -112,6 +113,7 @@ class Emulator:
             sockets.append(bound)
             number: int = bound.getsockname()[1]
             apps[number] = Starlette(routes=routes, exception_handlers=handlers())
+            apps[number].router.redirect_slashes = False  # a wrong path is not found, not sent elsewhere
             return ports.host, number
 
         emulator = None

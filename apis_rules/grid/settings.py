@@ -195,7 +195,8 @@ def with_more_units(settings: GridSettings, units: int) -> GridSettings:
     fresh = community(units, seed=settings.seed)
     added, last, topology = [], settings.units[-1].node, settings.topology
     for unit in fresh.units[len(settings.units) :]:
-        topology = topology.extended(last, unit.unit_id)
+        if unit.unit_id not in topology.nodes:
+            topology = topology.extended(last, unit.unit_id)
         added.append(dataclasses.replace(unit, node=unit.unit_id, rsoc_percent=50.0))
         last = unit.unit_id
     return dataclasses.replace(settings, units=(*settings.units, *added), topology=topology)

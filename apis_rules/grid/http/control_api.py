@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apis_rules.grid.http.served import Served
 
 _MOST_BODY: Final = 65_536
-_BODY_S: Final = 10.0
+_BODY_S: Final = 5.0
 
 
 class ControlApi:

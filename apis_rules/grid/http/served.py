@@ -78,7 +78,7 @@ class Served:
         finally:
             for end in ends:
                 end.cancel()
-        if not work.done():
+        if not work.done() or work.cancelled():
             raise Wrong("the driver gave no answer", 503)
         try:
             return work.result()
