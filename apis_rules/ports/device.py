@@ -5,6 +5,8 @@ The contract
 - ``read`` is everything the driver knows; ``read_status`` is the converter only and is *merged* into the last full
   reading by the caller. An answer that is empty or lacks what the driver's file demands is a failed read: ``Refused``.
 - Reads and sets of one unit never overlap: the port puts them in a row. ``stop`` may overtake everything and overlap.
+- A set that was sent and not answered is ``Unknown`` at once; the port does not send it again: a second copy of an old
+  set-point could land after what the unit decides next. Questions and ``stop`` are tried again.
 - A set returns what the driver answered. That the converter does it is not proved by that: read and compare.
 - ``guard``, where given, is called directly before *each* request that switches leaves this process, retries included;
   what it raises stops the set there. (The unit checks its epoch, its abort mark and its hard limits in it.)
