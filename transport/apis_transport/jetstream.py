@@ -33,7 +33,9 @@ BATCH_COMMIT: Final = "Nats-Batch-Commit"
 
 
 class StoreFull(Refused):
-    """A disk or memory quota of the store is reached (AR516)."""
+    """A disk or memory quota of the store is reached."""
+
+    code = "AR516"
 
 
 class NoStream(Outage):
@@ -164,7 +166,7 @@ def refusal(error: Mapping[str, Any]) -> Refused | Outage:
         actual = re.search(r"(\d+)$", text)
         return Conflict(text, int(actual[1]) if actual else None)
     if number in _FULL:
-        return StoreFull(f"AR516: the store's quota is used up ({text})")
+        return StoreFull(f"{StoreFull.code}: the store's quota is used up ({text})")
     if number in _ANSWERS:
         return _ANSWERS[number](text)
     return Outage(text) if error.get("code") == 503 else Refused(f"{text} ({number})")

@@ -51,7 +51,9 @@ class Instance(WireModel):
 
 
 class Displaced(Refused):
-    """Another instance of this unit id has taken its place (AR519)."""
+    """Another instance of this unit id has taken its place."""
+
+    code = "AR519"
 
 
 @dataclass(slots=True)
@@ -166,4 +168,4 @@ def _instance_of(entry: Entry) -> Instance | None:
 
 
 def _displaced(other: Instance) -> Displaced:
-    return Displaced(f"AR519: the unit id was taken by another instance on {other.host}, process {other.process}")
+    return Displaced(f"{Displaced.code}: the unit id was taken by another instance on {other.host}, process {other.process}")
