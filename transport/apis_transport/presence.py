@@ -168,4 +168,6 @@ def _instance_of(entry: Entry) -> Instance | None:
 
 
 def _displaced(other: Instance) -> Displaced:
-    return Displaced(f"{Displaced.code}: the unit id was taken by another instance on {other.host}, process {other.process}")
+    return Displaced(
+        f"{Displaced.code}: the unit id was taken by another instance on {other.host}, process {other.process}"
+    )
