@@ -24,6 +24,7 @@ from apis_rules.documents.policy import Policy
 from apis_rules.documents.reading import Loaded
 from apis_rules.documents.scenario import Scenario
 from apis_rules.errors import InputError
+from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,6 +93,35 @@ class _Run:
             self.findings.extend(error.diagnostics)
             self.unreadable = True
 
+    def read_folder(self, folder: Path, kind: Kind | None = None) -> None:
+        """Check every file in *folder* and below."""
+        inside = list(_files(folder))
+        if not inside:
+            self.findings.warning(Location(str(folder)), "AR116", "holds no .json, .yaml or .yml file")
+        for file in inside:
+            self.read(file, kind=kind, named=False)
+
+    def own_rules(self, config: Loaded[Config]) -> None:
+        """Check the folder of rule files that *config* names."""
+        if config.model.rules is None:
+            return
+        folder = resolve(config.model.rules, Path(config.document.file))
+        if folder.is_dir():
+            self.read_rules(folder)
+        else:
+            place = config.document.location(("rules",))
+            self.findings.warning(place, "AR102", f"there is no folder {folder} here", "it was not checked")
+
+    def read_rules(self, folder: Path) -> None:
+        """Check the rule files in *folder*, by themselves and in front of the bundled ones."""
+        from apis_rules.decide.folder import load_rule_folder
+
+        self.read_folder(folder)
+        try:
+            load_rule_folder(data_dir("rules"), folder)
+        except InputError as error:
+            self.findings.extend(error.diagnostics)
+
     def _check(self, document: Document, kind: Kind) -> Loaded[Any] | None:
         model = reading.MODELS.get(kind)
         if model is None:
@@ -141,23 +171,24 @@ class _Run:
         return sites
 
 
-def check_paths(paths: Sequence[Path], *, kind: Kind | None = None) -> Report:
-    """Check the files at *paths*, and all that lie in the folders among them and below.
+def check_paths(paths: Sequence[Path], *, kind: Kind | None = None, rules: Path | None = None) -> Report:
+    """Check the files at *paths*, all that lie in the folders among them and below, and what configs name.
 
     Args:
         paths: files and folders.
         kind: what the files are, where their keys do not tell.
+        rules: a folder of own rule files, that stands in front of the bundled ones.
     """
     run = _Run()
     for path in paths:
         if path.is_dir():
-            inside = list(_files(path))
-            if not inside:
-                run.findings.warning(Location(str(path)), "AR116", "holds no .json, .yaml or .yml file")
-            for file in inside:
-                run.read(file, kind=kind, named=False)
+            run.read_folder(path, kind)
         else:
             run.read(path, kind=kind, named=True)
+    if rules is not None:
+        run.read_rules(rules)
+    for config in run.of(Config):
+        run.own_rules(config)
     sites = run.sites()
     for site in sites:
         check_site(site, run.findings)

@@ -71,6 +71,28 @@ def test_a_config_alone_brings_its_files(tmp_path: Path) -> None:
     assert [d.code for d in report.diagnostics] == ["AR230"]
 
 
+def test_own_rules_are_checked_with_what_names_them(tmp_path: Path) -> None:
+    """A config's ``rules`` folder and ``--rules`` are checked; one that is not there is said."""
+    write_workset(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"unitId"', '"rules": "own", "unitId"'))
+    assert [d.code for d in check_paths([config]).diagnostics] == ["AR102"]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "accept.yaml").write_text("question: accept\nabout: x\nfacts: {}\nrules: []\n")
+    expected = [("accept.yaml", "AR203")]
+    assert [(Path(d.location.file).name, d.code) for d in check_paths([config]).diagnostics] == expected
+    assert main(["check", str(tmp_path / "policy.json"), "--rules", str(tmp_path / "own")]) == 1
+    assert main(["check", str(tmp_path / "policy.json"), "--rules", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_hard_limit_cannot_be_replaced(tmp_path: Path) -> None:
+    """Own rule files are checked in front of the bundled ones: a hard limit of a bundled one's id is an error."""
+    bundled = (data_dir("rules") / "hard-limits.yaml").read_text(encoding="utf-8")
+    (tmp_path / "hard-limits.yaml").write_text(bundled)
+    found = check_paths([data_dir("rules") / "policy.json"], rules=tmp_path).diagnostics
+    assert {d.code for d in found} == {"AR264"}
+
+
 def test_the_kind_may_be_said(tmp_path: Path) -> None:
     """``--kind`` goes before the keys; without it an unknown file is refused, in a folder passed over."""
     path = tmp_path / "x.json"
@@ -189,6 +211,8 @@ def test_own_rule_files_stand_in_for_the_bundled_ones(tmp_path: Path, capsys: py
     files = {row["name"]: row["files"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out)) if row["name"]}
     assert files["phase_of_moon"] == "accept"
     assert not any("accept" in names.split() for name, names in files.items() if name != "phase_of_moon")
+    assert main(["facts", "--rules", str(tmp_path / "nowhere")]) == 2
+    assert "is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["check", "init", "facts", "schema"])

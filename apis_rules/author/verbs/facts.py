@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from apis_rules.author.arguments import refuse
 from apis_rules.author.verbs.output import add_format, print_rows
+from apis_rules.decide.folder import load_rule_folder
 from apis_rules.decide.listing import list_facts
-from apis_rules.decide.rulefile import load_rules
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.jsonpath import compile_path
 from apis_rules.documents.keys import all_rows
-from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import load_document
 from apis_rules.documents.reading import load_hw_config, load_policy
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
     import argparse
-
-    from apis_rules.decide.rulefile import RuleFile
 
 _ROOTS: Final = {"unitData": "$.unit", "dealRecord": "$.deal.record", "policy": "$.policy", "hwConfig": "$.hwConfig"}
 """Table of keys → where rules find its documents."""
@@ -39,8 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts of the rule files, the derived ones that no file uses, and the fields that no file names."""
+    if args.rules is not None and not args.rules.is_dir():
+        refuse("--rules", f"{args.rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
     example = _example()
-    facts = list_facts(_rule_files(args.rules), example)
+    facts = list_facts(load_rule_folder(data_dir("rules"), args.rules).values(), example)
     rows = [
         {
             "name": fact.name,
@@ -71,17 +71,6 @@ def _fields(example: dict[str, Any], taken: set[str]) -> list[dict[str, Any]]:
                 "files": "",
             })  # fmt: skip
     return rows
-
-
-def _rule_files(own: Path | None) -> list[RuleFile]:
-    paths = {path.name: path for path in sorted(data_dir("rules").glob("*.yaml"))}
-    if own is not None:
-        paths |= {path.name: path for path in sorted(own.glob("*.yaml"))}
-    return [load_rules(path) for path in paths.values() if _is_rule_file(path)]
-
-
-def _is_rule_file(path: Path) -> bool:
-    return recognise(load_document(path, Findings()).value) is Kind.RULES
 
 
 def _example() -> dict[str, Any]:
