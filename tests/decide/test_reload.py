@@ -96,18 +96,20 @@ def test_one_bad_file_keeps_all_of_them_as_they_were(folder):
             rules.decide("other", AT_46, 0.0)
 
 
-def test_a_ruleset_that_fails_its_trial_is_not_put_in_force(folder, monkeypatch):
-    """Rules that the engine and the scalar evaluator see differently are found in the child process."""
+def test_a_ruleset_that_fails_its_trial_keeps_all_of_them_as_they_were(folder, monkeypatch):
+    """Rules that the engine sees differently are found in the child process; the good ones beside them wait as well."""
     with RulesInForce() as rules:
         rules.put_folder(folder, None, {})
         (folder / "hot.yaml").write_text(RULES.format(limit=50))
-        # The definition of other rules than those that the scalar evaluator has.
-        wrong = compile_rules(load_rule_folder(folder)["hot"], {}).rulesets[0].chunks
-        monkeypatch.setattr(Ruleset, "chunks", wrong)
-        (folder / "hot.yaml").write_text(RULES.format(limit=60))
+        (folder / "other.yaml").write_text(RULES.format(limit=60).replace("question: hot", "question: other"))
+        # The engine gets the same definition for both: right for one, wrong for the other.
+        definition = compile_rules(load_rule_folder(folder)["hot"], {}).rulesets[0].chunks
+        monkeypatch.setattr(Ruleset, "chunks", definition)
         result = rules.put_folder(folder, None, {})
-        assert [d.code for d in result.findings] == ["AR266"]
+        assert (result.accepted, result.changed) == (False, ())
+        assert [(d.code, d.location.file) for d in result.findings] == [("AR266", str(folder / "other.yaml"))]
         assert ids(rules) == ["hot"]
+        assert list(rules.hashes) == ["hot"]
 
 
 def test_rollback_brings_back_what_was_before(folder):
