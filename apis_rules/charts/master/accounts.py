@@ -120,7 +120,8 @@ def is_confirmed(round_: Round, unit_id: str) -> bool:
     unit = round_.unit(unit_id)
     if unit is None or unit.mode is not ConverterMode.WAIT or not is_fresh(round_, unit_id):
         return False
-    if unit_id in round_.active and not (unit.acknowledged or unit.outcomes):
+    knows_term = unit.acknowledged or any(h.outcome.epoch == round_.picture.epoch for h in unit.outcomes)
+    if unit_id in round_.active and not knows_term:
         return False
     current_a = unit.grid_current_a
     return is_settled(round_, unit_id) and current_a is not None and abs(current_a) <= unit.limits.allowance_a

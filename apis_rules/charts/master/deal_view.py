@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apis_rules.charts.deal import DealContext
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.admission import reference_side, wants_move, why_never
+from apis_rules.charts.master.deal_effects import DealContext
 from apis_rules.charts.master.energy import seconds_left
 from apis_rules.charts.master.round import AGAIN_S
 from apis_rules.charts.master.sides import (
@@ -298,7 +298,7 @@ def deal_context(round_: Round, deal: Deal, reason: str) -> DealContext:
         around=Surroundings(
             holder=holder,
             others_a={u: round_.load.commanded_a(u) - (own[u].to_a if own[u].on else 0.0) for u in units},
-            busy=frozenset(u for u in units if round_.load.on(u) - int(own[u].on) > 0),
+            busy=frozenset(u for u in units if round_.load.on(u) - int(own[u].on and not own[u].leaving) > 0),
             low_a=low_a,
             high_a=high_a,
             limit_a=unit.limits.capacity_a if unit else float("inf"),

@@ -33,8 +33,10 @@ class Outcome:
 def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome | None:
     """Return the end of the record's open command; None where there is none, or it goes on. Repeats what got lost."""
     command, unit_id = record.open_command, record.open_unit_id
-    if command is None or unit_id is None or command.epoch != round_.picture.epoch:
+    if command is None or unit_id is None:
         return None
+    if command.epoch != round_.picture.epoch:
+        return _outcome_of_earlier_term(round_, unit_id, command)
     sent = round_.sent.get(unit_id)
     if sent is None or sent.seq < command.seq:
         # Stored in this term, but its fate was unknown then: whether it was sent is not known either.
@@ -43,6 +45,18 @@ def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome 
     if sent.seq > command.seq:
         return Outcome(command.seq, ok=False, reason="overtaken by another command")
     return _heard(round_, owner, unit_id, command, sent)
+
+
+def _outcome_of_earlier_term(round_: Round, unit_id: str, command: Command) -> Outcome | None:
+    """What an earlier master ordered and the unit reports as done with its acknowledgement need not be repeated."""
+    unit = round_.unit(unit_id)
+    if unit is None or not unit.acknowledged:
+        return None
+    for heard in unit.outcomes:
+        outcome = heard.outcome
+        if outcome.ok and outcome.epoch == command.epoch and outcome.seq == command.seq:
+            return Outcome(command.seq, ok=True)
+    return None
 
 
 def _heard(round_: Round, owner: str, unit_id: str, command: Command, sent: Sent) -> Outcome | None:

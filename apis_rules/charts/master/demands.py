@@ -18,6 +18,8 @@ ENDING_GRID: Final = frozenset(
     {"draining", "releasing", "falling", "stopping_parties", "stopping_voltage", "dead", "held_by_hand"}
 )
 SCRAMMING: Final = frozenset({"stopping_parties", "stopping_voltage", "falling"})
+RAISED_GRID: Final = frozenset({"clearing", "ramping", "authorizing", "held", "optimising"})
+RAISING: Final = frozenset({"energising", "ramping", "ramped"})
 ON: Final = frozenset({"moving", "joining", "activated", "warming_up", "compensating", "adjusting", "started"})
 """States of a deal from which a drain takes it back."""
 
@@ -79,8 +81,8 @@ def deal_demand(round_: Round, deal_id: str) -> Demand | None:
         reason = _why_cancel(round_, deal)
     elif deal.state in ON:
         reason = _why_stop(round_, deal)
-    elif deal.state in ("energising", "ramping", "ramped"):
-        reason = _wish(round_, deal) or _excluded(round_, deal)
+    elif deal.state in RAISING:
+        reason = _wish(round_, deal) or _excluded(round_, deal) or _why_not_raised(round_)
     else:
         return None
     return None if reason is None else Demand("abort", reason)
@@ -91,12 +93,20 @@ def _why_cancel(round_: Round, deal: Deal) -> str | None:
     silent = (
         f"{u} does not answer" for u in deal.record.units if round_.absent.get(u, 0.0) >= round_.settings.absence_s
     )
+    absent = next(silent, None)
+    if absent is None and round_.picture.amnesia and not all(_has_told(round_, u) for u in deal.record.units):
+        return None  # whether it was switched only its units know
     reaction = round_.picture.reaction
     if reaction is not None:
         return reaction.reason
     if round_.picture.mode in (OperationMode.STOP, OperationMode.MANUAL):
         return f"the operation mode is {round_.picture.mode}"
-    return _wish(round_, deal) or next(silent, None)
+    return _wish(round_, deal) or absent
+
+
+def _has_told(round_: Round, unit_id: str) -> bool:
+    unit = round_.unit(unit_id)
+    return unit is not None and unit.acknowledged
 
 
 def _why_stop(round_: Round, deal: Deal) -> str | None:
@@ -106,6 +116,12 @@ def _why_stop(round_: Round, deal: Deal) -> str | None:
     if round_.grid.state in ("draining", "releasing", "falling", "dead") and _is_its_turn(round_, deal):
         return round_.grid.reason or "the voltage goes"
     return None
+
+
+def _why_not_raised(round_: Round) -> str | None:
+    if round_.grid.state in RAISED_GRID:
+        return None
+    return round_.grid.reason or "the voltage goes"
 
 
 def _wish(round_: Round, deal: Deal) -> str | None:

@@ -41,12 +41,18 @@ def advance_clock(clock: UnitClock | None, read_s: float, unit_s: float) -> tupl
     return now, False
 
 
-def book(side: DealSide, at_s: float, power_w: float) -> DealSide:
-    """Return *side* with the energy up to *at_s* (unit clock); *power_w* is this deal's share, positive its own way."""
+def book(side: DealSide, at_s: float, power_w: float, *, switched_within_s: float | None = None) -> DealSide:
+    """Return *side* with the energy up to *at_s* (unit clock); *power_w* is this deal's share, positive its own way.
+
+    Where a switch was commanded at the last sample, the power changed within *switched_within_s* (unit clock) and is
+    the new one since, however long nobody looked; else it changed evenly.
+    """
     sample = side.sample
     amount_wh = side.amount_wh
     if sample is not None:
-        amount_wh += (sample.power_w + power_w) / 2 * max(0.0, at_s - sample.at_s) / 3600
+        passed_s = max(0.0, at_s - sample.at_s)
+        changing_s = passed_s if switched_within_s is None else min(passed_s, switched_within_s)
+        amount_wh += ((sample.power_w + power_w) / 2 * changing_s + power_w * (passed_s - changing_s)) / 3600
         at_s = max(at_s, sample.at_s)
     return side.model_copy(update={"amount_wh": amount_wh, "sample": EnergySample(at_s=at_s, power_w=power_w)})
 

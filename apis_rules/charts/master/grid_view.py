@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apis_rules.charts.grid import GridContext
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.admission import reference_side
 from apis_rules.charts.master.energy import parse_time
+from apis_rules.charts.master.grid_effects import GridContext
 from apis_rules.charts.master.round import GRID, Standing
 from apis_rules.charts.master.sides import direction_of, reference_of, side_of
 from apis_rules.ports.types import ConverterMode, Direction

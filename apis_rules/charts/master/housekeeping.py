@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.energy import book
 from apis_rules.charts.master.output import Order
-from apis_rules.charts.master.sides import direction_of, side_of, switch_off, through_a, with_side
+from apis_rules.charts.master.sides import direction_of, side_of, switch_off, with_side
 from apis_rules.ports.types import ActiveUnit, CommandName, ConverterMode, Direction, OperationMode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from apis_rules.charts.master.picture import UnitPicture
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Deal
 
-_LEAVING = frozenset({"stopped", "deactivating", "parting", "scrammed"})
+_LEAVING = frozenset({"stopping", "stopped", "deactivating", "parting", "scrammed"})
+_SWITCHING = frozenset({"warming_up", "adjusting", "stopping", "stopped", "scrammed"})
+"""States in which a command of the deal changes its power, from the sample on that was booked when it left."""
+
 _ALIGNED = frozenset({"activated", "warming_up", "compensating", "adjusting", "started", "stopping"})
 
 
@@ -31,7 +36,7 @@ def keep_deals(round_: Round) -> None:
             for unit_id in deal.record.units:
                 if side_of(changed, unit_id).on and accounts.is_confirmed(round_, unit_id):
                     changed = switch_off(changed, unit_id)
-        elif deal.state in _ALIGNED and round_.grid.state in accounts.STEADY_GRID:
+        if deal.state in _ALIGNED and round_.grid.state in accounts.STEADY_GRID:
             changed = _aligned(round_, changed)
         if round_.picture.amnesia and not deal.switched:
             units = (round_.unit(u) for u in deal.record.units)
@@ -53,10 +58,15 @@ def _aligned(round_: Round, deal: Deal) -> Deal:
 
 def book_energy(round_: Round) -> None:
     """Book the energy of every deal that flows up to its units' newest readings; now and then it is stored."""
-    for deal_id, deal in list(round_.deals.items()):
-        if not deal.detail.flowing:
-            continue
-        changed = _booked(round_, deal)
+    flowing = {i: d for i, d in round_.deals.items() if d.detail.flowing}
+    through = {i: _through_a(round_, d) for i, d in flowing.items()}
+    whole: dict[str, float] = {}
+    for deal_id, deal in flowing.items():
+        for unit_id in deal.record.units:
+            whole[unit_id] = whole.get(unit_id, 0.0) + through[deal_id]
+    for deal_id, deal in flowing.items():
+        shares = {u: through[deal_id] / whole[u] if whole[u] > 0 else 0.0 for u in deal.record.units}
+        changed = _booked(round_, deal, shares)
         stored_s = round_.stored_s.setdefault(deal_id, round_.now_s)
         due = round_.now_s - stored_s >= round_.settings.store_s
         if due:
@@ -64,8 +74,8 @@ def book_energy(round_: Round) -> None:
         round_.change_deal(deal_id, changed, store=due)
 
 
-def _booked(round_: Round, deal: Deal) -> Deal:
-    for unit_id in deal.record.units:
+def _booked(round_: Round, deal: Deal, shares: Mapping[str, float]) -> Deal:
+    for unit_id, share in shares.items():
         unit, clock = round_.unit(unit_id), round_.clocks.get(unit_id)
         side = side_of(deal, unit_id)
         if unit is None or clock is None or unit.battery_power_w is None or clock.read_s != unit.read_at_s:
@@ -73,11 +83,36 @@ def _booked(round_: Round, deal: Deal) -> Deal:
         if side.sample is not None and clock.unit_s <= side.sample.at_s:
             continue
         charges = direction_of(deal, unit_id) is Direction.CHARGE
-        power_w = unit.battery_power_w if charges else -unit.battery_power_w
-        all_a = round_.load.flowing_a(unit_id)
-        share = through_a(deal) / all_a if all_a > 0 else 0.0
-        deal = with_side(deal, unit_id, book(side, clock.unit_s, power_w * share))
+        power_w = (unit.battery_power_w if charges else -unit.battery_power_w) * share
+        within_s = 2 * round_.settings.stop_lead_s * clock.rate if deal.state in _SWITCHING else None
+        deal = with_side(deal, unit_id, book(side, clock.unit_s, power_w, switched_within_s=within_s))
     return deal
+
+
+def _through_a(round_: Round, deal: Deal) -> float:
+    """The current that passes from side to side; where a command has no outcome yet, as the unit's meter shows it."""
+    return min(_carried_a(round_, deal, unit_id) for unit_id in deal.record.units)
+
+
+def _carried_a(round_: Round, deal: Deal, unit_id: str) -> float:
+    side, unit = side_of(deal, unit_id), round_.unit(unit_id)
+    if side.set_a == side.to_a or unit is None or unit.grid_current_a is None:
+        return side.set_a
+    others_a = round_.load.commanded_a(unit_id) - side.to_a
+    low_a, high_a = sorted((side.set_a, side.to_a))
+    return max(low_a, min(high_a, abs(unit.grid_current_a) - others_a))
+
+
+def book_before_switch(round_: Round, deal_id: str) -> None:
+    """Take the power of the last sample as unchanged up to now: a command that changes it leaves this moment."""
+    deal = round_.deals[deal_id]
+    if not deal.detail.flowing:
+        return
+    for unit_id in deal.record.units:
+        side, clock = side_of(deal, unit_id), round_.clocks.get(unit_id)
+        if side.sample is not None and clock is not None and accounts.is_fresh(round_, unit_id):
+            deal = with_side(deal, unit_id, book(side, clock.at(round_.now_s), side.sample.power_w))
+    round_.change_deal(deal_id, deal)
 
 
 def _with_amounts(round_: Round, deal: Deal) -> Deal:
@@ -139,7 +174,14 @@ def _is_stray(round_: Round, unit_id: str) -> bool:
         return False
     if not accounts.is_fresh(round_, unit_id) or not accounts.is_settled(round_, unit_id):
         return False
-    return unit.mode not in accounts.expected_modes(round_, unit_id)
+    if unit.mode in accounts.expected_modes(round_, unit_id):
+        return False
+    # A voltage that nobody knows of goes after the currents that live on it; a second one goes at once.
+    alone = round_.grid.state in accounts.DEAD_GRID and unit.mode is ConverterMode.VOLTAGE_REFERENCE
+    return not alone or not any(
+        u.mode is not None and u.mode.current_controlled and accounts.is_fresh(round_, i)
+        for i, u in round_.picture.units.items()
+    )
 
 
 def keep_active(round_: Round) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apis_rules.charts.master.sides import side_of, signed_span_a, through_a
+from apis_rules.charts.master.sides import side_of, signed_span_a
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,36 +26,29 @@ class BusLoad:
         self._high: dict[str, float] = {}
         self._set: dict[str, float] = {}
         self._on: dict[str, int] = {}
-        self._through: dict[str, float] = {}
         self._excluded_a = sum(excluded_a.values())
         for deal in deals:
             self.add(deal)
 
     def add(self, deal: Deal, sign: int = 1) -> None:
         """Count *deal*, or with *sign* -1 count it no more."""
-        passing = through_a(deal) if deal.detail.flowing else 0.0
         for unit_id in deal.record.units:
             side = side_of(deal, unit_id)
-            self._through[unit_id] = self._through.get(unit_id, 0.0) + sign * passing
             if not side.on:
                 continue
             low_a, high_a = signed_span_a(deal, unit_id)
             self._low[unit_id] = self._low.get(unit_id, 0.0) + sign * low_a
             self._high[unit_id] = self._high.get(unit_id, 0.0) + sign * high_a
             self._set[unit_id] = self._set.get(unit_id, 0.0) + sign * side.to_a
-            self._on[unit_id] = self._on.get(unit_id, 0) + sign
+            self._on[unit_id] = self._on.get(unit_id, 0) + sign * int(not side.leaving)
 
     def on(self, unit_id: str) -> int:
-        """Return in how many deals the unit is switched on."""
+        """Return in how many deals the unit is switched on and was not told to stop."""
         return self._on.get(unit_id, 0)
 
     def commanded_a(self, unit_id: str) -> float:
         """Return the sum of the unit's shares as commanded, an absolute value."""
         return self._set.get(unit_id, 0.0)
-
-    def flowing_a(self, unit_id: str) -> float:
-        """Return the sum of the currents that pass the unit for deals whose energy is booked."""
-        return self._through.get(unit_id, 0.0)
 
     def holder_span_a(self, holder: str | None) -> tuple[float, float]:
         """Return the least and the most that *holder* may carry: the opposite of all others together."""

@@ -55,7 +55,7 @@ class UnitPicture:
         read_at_s: runtime clock when the *device* was read.
         unit_time_s: the unit clock at that reading, seconds of its local date since 1970.
         acknowledged: whether it has acknowledged this term.
-        outcomes: of this term's commands, newest last; the last eight are enough.
+        outcomes: of this term's commands, and the one that came with its acknowledgement; newest last, eight suffice.
     """
 
     unit_id: str

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.charts.bindings import binding_of, bundled_chart
-from apis_rules.charts.deal import Append, Ask, Remove, Report
-from apis_rules.charts.grid import Tell
 from apis_rules.charts.master import accounts
+from apis_rules.charts.master.deal_effects import Append, Ask, Remove, Report
 from apis_rules.charts.master.deal_view import STARTING, deal_context, deal_facts
 from apis_rules.charts.master.delivery import Outcome, end_orphans, outcome_of
 from apis_rules.charts.master.demands import deal_demand, grid_demand
+from apis_rules.charts.master.grid_effects import Tell
 from apis_rules.charts.master.grid_view import (
     grid_context,
     grid_facts,
@@ -25,6 +25,7 @@ from apis_rules.charts.master.grid_view import (
     standing_of,
 )
 from apis_rules.charts.master.housekeeping import (
+    book_before_switch,
     book_energy,
     keep_active,
     keep_deals,
@@ -167,6 +168,9 @@ class Planner:
     def _perform_grid(self, round_: Round, plan: Plan[GridRecord], reason: str, holder: str) -> None:
         # What cannot be ordered yet, the unit being busy, is ordered when the state's command is repeated.
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
+        if plan.state in ("stopping_parties", "stopping_voltage"):
+            for flowing in round_.deals:
+                book_before_switch(round_, flowing)
         for order in orders:
             if round_.grid.state in ("stopping_parties", "stopping_voltage"):
                 round_.stop(order)
@@ -209,6 +213,8 @@ class Planner:
 
     def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal]) -> None:
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
+        if orders:
+            book_before_switch(round_, deal_id)
         for order in orders:
             command = round_.issue(order, deal_id)
             update = {"open_command": command, "open_unit_id": order.unit_id}
@@ -217,18 +223,18 @@ class Planner:
             # A step that is not possible yet is looked at again; a record is published again, should it get lost.
             wait_s = self.settings.repeat_s if plan.state == "deactivated" else AGAIN_S
             round_.retry_at(deal_id, round_.now_s + wait_s)
-        for action in plan.commands:
-            if isinstance(action, Report):
-                round_.report(action.what, plan.record.open_unit_id or plan.record.record.unit_id, deal_id)
-            elif isinstance(action, Append):
-                round_.append(action.record)
-            elif isinstance(action, Ask):
-                asking = round_.deals[deal_id]
-                if action.what != "hand_over" or next_holder(round_, round_.grid.holder or "") is not None:
-                    self._grid_event(round_, action.what, asking=asking)
-        for write in plan.writes:
-            if isinstance(write, Remove):
-                round_.remove_deal(write.deal_id)
+        for action in (*plan.commands, *plan.writes):
+            match action:
+                case Report(what):
+                    round_.report(what, plan.record.open_unit_id or plan.record.record.unit_id, deal_id)
+                case Append(record):
+                    round_.append(record)
+                case Remove():
+                    round_.remove_deal(deal_id)
+                case Ask("hand_over") if next_holder(round_, round_.grid.holder or "") is None:
+                    pass  # nobody can take the voltage over yet
+                case Ask(what):
+                    self._grid_event(round_, what, asking=round_.deals[deal_id])
 
     # -- in which order -----------------------------------------------------------------------------------------------
 

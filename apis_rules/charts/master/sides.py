@@ -90,11 +90,6 @@ def signed_span_a(deal: Deal, unit_id: str) -> tuple[float, float]:
     return (low, high) if direction_of(deal, unit_id) is Direction.CHARGE else (-high, -low)
 
 
-def through_a(deal: Deal) -> float:
-    """Return the current that passes from one side to the other."""
-    return min(deal.detail.charge.set_a, deal.detail.discharge.set_a)
-
-
 def is_level(deal: Deal) -> bool:
     """Whether both sides were commanded to the deal's current."""
     wanted_a = deal.record.deal_grid_current_a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.charts.bindings import bundled_chart
@@ -48,9 +49,16 @@ TIMES = {
 
 POLICY = load_policy(data_dir("rules") / "policy.json").model.to_document()
 HARDWARE = load_hw_config(data_dir("rules") / "hwConfig.json").model.to_document()
-BRAIN = UnitBrain(
-    bundled_chart("converter"), UnitSettings.from_documents(POLICY, HARDWARE, TIMES), lambda _document, _write: None
-)
+CONVERTER = bundled_chart("converter")
+
+
+@cache
+def brain_of(times: tuple[tuple[str, float], ...]) -> UnitBrain:
+    """The unit side that goes by these times of the wiring."""
+    settings = UnitSettings.from_documents(POLICY, HARDWARE, dict(times))
+    return UnitBrain(CONVERTER, settings, lambda _document, _write: None)
+
+
 START_UNIT_S = parse_time("2026/01/01-12:00:00")
 EFFICIENCY = 0.97
 WAIT, VR = ConverterMode.WAIT, ConverterMode.VOLTAGE_REFERENCE
@@ -104,6 +112,10 @@ class House:
         return self.record is not None and self.reachable
 
     @property
+    def brain(self) -> UnitBrain:
+        return brain_of(self.world.times)
+
+    @property
     def boot(self) -> str:
         return f"{self.unit_id}-boot{self.boots}"
 
@@ -112,7 +124,7 @@ class House:
     def start(self) -> None:
         self.boots += 1
         self.life += 1
-        step = BRAIN.start(self.unit_id, self.boot, self.disk, "clock", self.world.now_s)
+        step = self.brain.start(self.unit_id, self.boot, self.disk, "clock", self.world.now_s)
         self._take(step.unit, step.actions, step.due_s)
 
     def kill(self) -> None:
@@ -123,7 +135,7 @@ class House:
     def give(self, event: Event) -> None:
         if self.record is None:
             return
-        step = BRAIN.decide(self.record, event, self.world.now_s)
+        step = self.brain.decide(self.record, event, self.world.now_s)
         self._take(step.unit, step.actions, step.due_s)
 
     def _take(self, record: UnitRecord, actions: tuple[Any, ...], due_s: float) -> None:
@@ -164,7 +176,7 @@ class House:
                     self._show()
                     self.acknowledged = epoch
                     if outcome is not None:
-                        self.world.hear(self, outcome)
+                        self.world.hear(self, outcome, acknowledging=True)
                     self.world.touch()
             case Decline(_, highest):
                 if self.reachable and highest is not None:
@@ -173,6 +185,25 @@ class House:
                 self.world.tell_all(self.unit_id)
             case Tell(problem):
                 self.told.append(problem)
+
+    def supervise(self) -> None:
+        """The parent process: a converter that needs a voltage is put to WAIT while nobody drives it."""
+        self.world.move_to_now()
+        if self.record is None and self.mode.current_controlled:
+            self._switch(Stop(0.0))
+
+    def restart(self) -> None:
+        """The parent process starts the node again."""
+        if self.record is None:
+            self.start()
+
+    def rejoin(self) -> None:
+        """The network is whole again."""
+        self.reachable = True
+
+    def repair(self) -> None:
+        """The driver answers again."""
+        self.driver_up = True
 
     # -- the driver ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +217,7 @@ class House:
             return
         if writes and mine:
             assert self.record is not None
-            reason = BRAIN.check_write(self.record, request_id)
+            reason = self.brain.check_write(self.record, request_id)
             if reason is not None:
                 self.give(NotDone(request_id, reason))
                 return

@@ -48,9 +48,9 @@ NET_S = 0.01
 PLANNERS: dict[MasterSettings, Planner] = {}
 
 
-def shipped_settings(**changes: Any) -> MasterSettings:
+def shipped_settings(times: dict[str, float] = TIMES, **changes: Any) -> MasterSettings:
     """The bundled policy's numbers without large units, with *changes*."""
-    settings = MasterSettings.from_documents(POLICY, TIMES)
+    settings = MasterSettings.from_documents(POLICY, times)
     return dataclasses.replace(settings, **{"large_units": frozenset(), **changes})
 
 
@@ -95,8 +95,14 @@ class World:
     """
 
     def __init__(
-        self, unit_ids: str = "E001 E002 E003 E004", *, settings: MasterSettings | None = None, rate: float = 10.0
+        self,
+        unit_ids: str = "E001 E002 E003 E004",
+        *,
+        settings: MasterSettings | None = None,
+        times: dict[str, float] = TIMES,
+        rate: float = 10.0,
     ) -> None:
+        self.times = tuple(sorted(times.items()))
         self.settings = settings or shipped_settings()
         self.planner = planner_of(self.settings)
         self.now_s = 100.0
@@ -134,6 +140,7 @@ class World:
         self.switched: set[str] = set()
         self.true_wh: dict[tuple[str, str], float] = {}
         self.foreign_v: float | None = None
+        self.snapshots: list[dict[str, tuple[bytes, int]]] = []
         self.houses = {u: House(u, self, rate=rate) for u in unit_ids.split()}
         for house in self.houses.values():
             house.start()
@@ -149,9 +156,15 @@ class World:
 
     def copy(self) -> World:
         """A world of its own that goes on from here."""
-        other: World = pickle.loads(pickle.dumps(self))  # noqa: S301  # our own bytes
-        other.planner = self.planner
-        return other
+        return thaw(self.freeze())
+
+    def freeze(self) -> bytes:
+        """Everything as bytes."""
+        return pickle.dumps(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.planner = planner_of(self.settings)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "planner"}
@@ -299,6 +312,17 @@ class World:
     def kill_master(self) -> None:
         self.master_alive = False
 
+    def go_back(self, store: dict[str, tuple[bytes, int]]) -> None:
+        """The store is an earlier one. Revisions go on, so that nothing is mistaken for what it was."""
+        self.kill_master()
+        self.store.clear()
+        for key, (value, _) in store.items():
+            if key.removeprefix("deal.") not in self.stream:
+                self.put(key, value)
+        self.amnesia = True
+        self.mode = OperationMode.STOP
+        self.new_term()
+
     def touch(self) -> None:
         """Something has changed: the master plans a moment later."""
         self._plan_at(self.now_s + NET_S)
@@ -438,9 +462,9 @@ class World:
     def _tell(self, unit_id: str, event: Any) -> None:
         self.at(self.now_s + NET_S, unit_id, "get", event)
 
-    def hear(self, house: House, outcome: Outcome) -> None:
+    def hear(self, house: House, outcome: Outcome, *, acknowledging: bool = False) -> None:
         """An outcome reaches the master."""
-        if outcome.epoch == self.epoch and self.master_alive:
+        if self.master_alive and (acknowledging or outcome.epoch == self.epoch):
             self.heard.setdefault(house.unit_id, []).append(Heard(outcome, self.now_s))
             self.touch()
 
@@ -458,7 +482,7 @@ class World:
         handing = len(holding) == 2 and {h.unit_id for h in holding} == pair and all(h.droop > 0 for h in holding)
         assert len(holding) <= 1 or handing, f"two voltage references\n{self.describe()}"
         for house in self.houses.values():
-            if house.mode is not WAIT and house.unit_id not in self.active.units:
+            if house.mode is not WAIT and house.unit_id not in self.active.units and not self.amnesia:
                 assert self.lock(house.unit_id).exclusion, f"{house.unit_id} not in `active`\n{self.describe()}"
         assert all(len(records) == 1 for records in self.stream.values())
         assert all(at_s < until_s for at_s, until_s in self.acted)
@@ -480,3 +504,9 @@ class World:
         lines += self.commands[-14:]
         lines += self.problems[-6:]
         return "\n".join(lines)
+
+
+def thaw(frozen: bytes) -> World:
+    """A world of its own, as it was frozen."""
+    world: World = pickle.loads(frozen)  # noqa: S301  # our own bytes
+    return world

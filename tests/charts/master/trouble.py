@@ -1,0 +1,328 @@
+"""What can happen to the planner's world, drawn at random: deals, faults, deaths, silence, loss of the store.
+
+Each kind of trouble is a method; ``Trouble.one`` draws one. ``heal`` ends all trouble, ``settle`` brings the world to
+rest, and ``verdict`` says whether what must hold at the end does. The hazards of the safety case are counted where a
+walk reaches them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apis_rules.charts.master import Reaction, ReactionKind
+from apis_rules.charts.unit import Faulted
+from apis_rules.ports.types import Direction, OperationMode
+from tests.charts.master.house import VR, WAIT
+from tests.charts.master.world import World, make_deal, shipped_settings, thaw
+
+if TYPE_CHECKING:
+    from tests.charts.master.house import House
+
+HANDING = ("announcing", "taking", "settling", "yielding", "straightening", "withdrawing", "restoring")
+SUPERVISOR_S = 3.0
+BOOKED_BY_SAMPLES_WH = 0.4
+"""What flows in half a second: so well is it known when a switch took effect that its master did not live to see."""
+
+
+QUICK = {"dead_man_s": 4.0, "absence_s": 3.0, "drain_s": 4.0, "hand_over_s": 5.0, "holder_dead_man_s": 8.0}
+"""A holder's time still outlasts a party's by the scram delay."""
+
+
+@cache
+def starts() -> dict[str, bytes]:
+    """Worlds from which a walk may start: on a dead bus, and in the middle of things."""
+    settings = shipped_settings(QUICK, scram_delay_s=2.0, settle_s=0.5)
+    found: dict[str, bytes] = {}
+    world = World(settings=settings, times=QUICK)
+    found["dead"] = world.freeze()
+    world.create(make_deal("s1", "E001", "E002"))
+    world.run_until(lambda w: w.grid.state == "ramping")
+    found["ramping"] = world.freeze()
+    world.run_until(lambda w: w.grid.state == "authorizing")
+    found["authorizing"] = world.freeze()
+    world.run_until(lambda w: w.state_of("s1") == "started")
+    found["one deal"] = world.freeze()
+    world.create(make_deal("s2", "E003", "E004"))
+    world.run_until(lambda w: w.state_of("s2") == "started")
+    found["two deals"] = world.freeze()
+    shared = thaw(found["one deal"])
+    shared.create(make_deal("s2", "E001", "E004"))
+    shared.run_until(lambda w: w.state_of("s2") == "started")
+    found["two deals of one unit"] = shared.freeze()
+    for state in ("announcing", "taking", "settling", "yielding", "straightening"):
+        world.run_until(lambda w, state=state: w.grid.state == state)
+        found[state] = world.freeze()
+    return found
+
+
+class Trouble:
+    """Random events for one world; the seed says where it starts and what happens.
+
+    Attributes:
+        touched: units to which something happened.
+        disturbed: deals that ran meanwhile: whose energy flowed where is not known exactly.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.start, frozen = list(starts().items())[seed % len(starts())]
+        self.world = thaw(frozen)
+        self.touched: set[str] = set()
+        self.disturbed: set[str] = set()
+        self.hazards: Counter[str] = Counter()
+        self.done: list[str] = []
+        self.number = 0
+        self.kinds = [
+            (self.wait, 8),
+            (self.deal, 6),
+            (self.kill_master, 2),
+            (self.crash_master, 4),
+            (self.kill_unit, 2),
+            (self.cut_off, 2),
+            (self.driver_down, 1),
+            (self.refuse, 2),
+            (self.lose, 1),
+            (self.mute, 2),
+            (self.wish, 2),
+            (self.scram, 1),
+            (self.drain, 1),
+            (self.stop_mode, 1),
+            (self.trip, 1),
+            (self.soft_fault, 1),
+            (self.store_down, 1),
+            (self.forget, 2),
+            (self.kill_master_and_holder, 1),
+            (self.exclude, 1),
+            (self.store_goes_back, 1),
+        ]
+
+    def one(self) -> None:
+        """Let one thing happen, and a little time pass."""
+        kinds, weights = zip(*self.kinds, strict=True)
+        kind = self.random.choices(kinds, weights)[0]
+        self.done.append(f"{self.world.now_s:.2f} {kind.__name__}")
+        kind()
+        self.world.run(self.random.choice((0.0, 0.02, 0.1, 0.3, 1.0)))
+
+    def _house(self) -> House:
+        return self.random.choice(list(self.world.houses.values()))
+
+    def _touch(self, house: House) -> None:
+        self.touched.add(house.unit_id)
+        self.disturbed |= self.world.deals.keys()
+
+    def _holder(self) -> House | None:
+        return self.world.houses.get(self.world.grid.holder or "")
+
+    def wait(self) -> None:
+        self.world.run(self.random.choice((0.1, 0.5, 1.0, 3.0, 6.0)))
+
+    def deal(self) -> None:
+        discharge, charge = self.random.sample(sorted(self.world.houses), 2)
+        for unit_id, direction in ((discharge, Direction.DISCHARGE), (charge, Direction.CHARGE)):
+            lock = self.world.lock(unit_id)
+            if lock.exclusion or len(lock.entries) >= 2 or any(e.direction is not direction for e in lock.entries):
+                return
+        self.number += 1
+        self.world.create(make_deal(f"d{self.number}", discharge, charge, amount_wh=self.random.choice((3, 50))))
+
+    def _new_master(self) -> None:
+        self.world.run(self.random.choice((0.05, 0.5, 3.0)))
+        self.world.new_term()
+
+    def kill_master(self) -> None:
+        self.world.kill_master()
+        self._new_master()
+        if self.world.reaction is not None and any(not h.up for h in self.world.houses.values()):
+            self.hazards["a scram in the first moment of a term while a party is silent"] += 1
+
+    def crash_master(self) -> None:
+        state = self.world.grid.state
+        self.world.crash_after = self.random.randint(1, 5)
+        self.world.run(self.random.choice((0.3, 2.0)))
+        self.world.crash_after = None
+        if not self.world.master_alive:
+            if any(h.record is not None and h.record.job is not None for h in self.world.houses.values()):
+                self.hazards["a new epoch during a stepping command"] += 1
+            if state in HANDING or self.world.grid.state in HANDING:
+                self.hazards["a hand-over broken after a step"] += 1
+            self._new_master()
+
+    def kill_unit(self) -> None:
+        self._kill(self._house())
+
+    def _kill(self, house: House) -> None:
+        if house.record is None:
+            return
+        self._touch(house)
+        busy = house.record.step is not None
+        if house.mode is not WAIT:
+            partners = [d for d in self.world.deals.values() if house.unit_id in d.record.units]
+            self.hazards["a unit died active"] += 1
+            if partners:
+                self.hazards["a dead party with a living partner"] += 1
+        house.kill()
+        if busy:
+            self.hazards["a write that lands after its process died"] += 1
+        self.world.at(self.world.now_s + SUPERVISOR_S, house.unit_id, "supervise")
+        if self.random.random() < 0.6:
+            self.world.at(self.world.now_s + self.random.choice((1.0, 4.0, 15.0)), house.unit_id, "restart")
+
+    def kill_master_and_holder(self) -> None:
+        holder = self._holder()
+        self.world.kill_master()
+        if holder is not None and holder.mode is VR:
+            self._kill(holder)
+            self.hazards["master and holder die at once"] += 1
+        self._new_master()
+
+    def cut_off(self) -> None:
+        house = self._house()
+        self._touch(house)
+        house.reachable = False
+        if house.mode is VR:
+            self.hazards["the holder is partitioned"] += 1
+        if self.random.random() < 0.7:
+            self.world.at(self.world.now_s + self.random.choice((0.5, 3.0, 14.0)), house.unit_id, "rejoin")
+
+    def driver_down(self) -> None:
+        house = self._house()
+        self._touch(house)
+        house.driver_up = False
+        self.world.at(self.world.now_s + self.random.choice((0.5, 4.0)), house.unit_id, "repair")
+
+    def refuse(self) -> None:
+        house = self._house()
+        house.refuse_next = self.random.randint(1, 3)
+
+    def lose(self) -> None:
+        house = self._house()
+        self._touch(house)
+        house.lose_next = 1
+
+    def mute(self) -> None:
+        self._house().mute_next = self.random.randint(1, 2)
+
+    def wish(self) -> None:
+        deals = list(self.world.deals.values())
+        if deals:
+            deal = self.random.choice(deals)
+            unit_id = self.random.choice(deal.record.units)
+            self.world.ask_stop(deal.record.deal_id, unit_id)
+            if unit_id == self.world.grid.holder:
+                self.hazards["the holder's own alarm, without a hard limit"] += 1
+
+    def scram(self) -> None:
+        self.world.reaction = Reaction(ReactionKind.SCRAM, "HARDWARE:GLOBAL:ERROR")
+        self.world.touch()
+        self.world.run(self.random.choice((0.05, 2.0, 8.0)))
+        if self.random.random() < 0.3:
+            self.kill_master()
+        self.world.reaction = None
+
+    def drain(self) -> None:
+        self.world.reaction = Reaction(ReactionKind.DRAIN, "a hazard")
+        self.world.touch()
+        self.world.run(self.random.choice((0.05, 2.0, 8.0)))
+        self.world.reaction = None
+
+    def stop_mode(self) -> None:
+        self.world.mode = OperationMode.STOP
+        self.world.touch()
+        self.world.run(self.random.choice((0.5, 6.0)))
+        self.world.mode = OperationMode.AUTONOMOUS
+
+    def trip(self) -> None:
+        house = self._house()
+        self._touch(house)
+        if house.mode is VR:
+            self.hazards["the holder's own alarm, with a hard limit"] += 1
+        house.give(Faulted("L13", hard=True))
+
+    def soft_fault(self) -> None:
+        house = self._house()
+        if house.mode is not VR:
+            self._touch(house)
+        house.give(Faulted("L26", hard=False))
+
+    def store_down(self) -> None:
+        self.world.store_up = False
+        self.world.run(self.random.choice((0.3, 2.0)))
+        self.world.store_up = True
+        self.world.touch()
+
+    def forget(self) -> None:
+        self.world.forget_next = 1
+
+    def exclude(self) -> None:
+        dead = [h for h in self.world.houses.values() if not h.up]
+        if dead:
+            house = self.random.choice(dead)
+            self.world.exclude(house.unit_id)
+            self._touch(house)
+
+    def store_goes_back(self) -> None:
+        """The store is an earlier one: everything since then is forgotten; the community stops until told otherwise."""
+        kept = self.world.snapshots
+        if not kept or self.random.random() < 0.5:
+            kept.append(dict(self.world.store))
+            return
+        self.hazards["a store that went back"] += 1
+        for house in self.world.houses.values():
+            self._touch(house)
+        self.world.go_back(self.random.choice(kept))
+        # Of what the earlier store does not know, no master can ever hear again.
+        self.world.switched &= self.world.deals.keys() | self.world.stream.keys()
+        self.world.run(3.0)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """End all trouble, then let the community stop in order."""
+        world = self.world
+        for house in world.houses.values():
+            house.reachable, house.driver_up = True, True
+            house.refuse_next = house.lose_next = house.mute_next = 0
+            if house.record is None:
+                house.start()
+        world.reaction, world.store_up, world.forget_next, world.crash_after = None, True, 0, None
+        if not world.master_alive:
+            world.new_term()
+        world.mode = OperationMode.STOP
+        world.touch()
+        world.run_until(lambda w: w.ended and all(h.mode is WAIT for h in w.houses.values()), 120)
+
+    def verdict(self) -> None:
+        """What must hold at the end."""
+        world = self.world
+        world.check()
+        assert all(h.mode is WAIT for h in world.houses.values()), world.describe()
+        for deal_id in world.switched:
+            assert len(world.stream.get(deal_id, ())) == 1, (
+                f"{deal_id}: {world.stream.get(deal_id)}\n{world.describe()}"
+            )
+        for (record,) in world.stream.values():
+            assert record.deactivate_date_time, record
+        self._check_energy()
+
+    def _check_energy(self) -> None:
+        """Of each unit that nothing happened to, the energy of all its deals is what its meter saw."""
+        records = [record for (record,) in self.world.stream.values()]
+        # Where nobody was master for a unit's own time, it stopped without anybody looking.
+        alone = {u for u, h in self.world.houses.items() if "deserted" in h.told}
+        for unit_id in self.world.houses.keys() - self.touched:
+            own = [r for r in records if unit_id in r.units]
+            if any(r.deal_id in self.disturbed or alone & set(r.units) for r in own):
+                continue
+            booked_wh = sum(
+                (r.charge_unit_amount_wh if r.charge_unit_id == unit_id else r.discharge_unit_amount_wh) or 0.0
+                for r in own
+            )
+            true_wh = sum(self.world.true_wh.get((r.deal_id, unit_id), 0.0) for r in own)
+            allowed_wh = BOOKED_BY_SAMPLES_WH * max(1, len(own))
+            assert booked_wh == pytest.approx(true_wh, rel=0.01, abs=allowed_wh), (unit_id, own)
