@@ -25,6 +25,7 @@ def check_config(document: Document, findings: Findings) -> None:
     sight = Sight(document, findings)
     _drivers(sight)
     _watchdog(sight)
+    _security(sight)
     _later(sight)
     for key in ("stateFileFormat", "fileSystemExclusiveLockFileFormat"):
         text = sight.text(key, "%s")
@@ -56,28 +57,44 @@ def _drivers(sight: Sight) -> None:
 def _watchdog(sight: Sight) -> None:
     if not sight.flag("watchdog.enabled", default=False):
         return
-    for key in ("host", "port", "uri"):
-        if key not in sight.mapping(("watchdog",)):
-            sight.error(
-                ("watchdog", "enabled"),
-                "AR228",
-                f"the watchdog is enabled, but watchdog.{key} is missing",
-                "say what it asks for, or set watchdog.enabled to false",
-            )
+    missing = _missing(sight, "watchdog", "host", "port", "uri")
+    if missing:
+        sight.error(
+            ("watchdog", "enabled"),
+            "AR228",
+            f"the watchdog is enabled, but {missing} is missing",
+            "say what it asks for, or set watchdog.enabled to false",
+        )
+    else:
+        sight.warning(("watchdog", "enabled"), "AR209", "the watchdog's page is not asked for yet")
 
 
-def _later(sight: Sight) -> None:
-    """What is read and checked, but takes effect with a later capability."""
-    if sight.flag("security.enabled", default=False):
-        for key in ("pemKeyFile", "pemCertFile"):
-            if key not in sight.mapping(("security",)):
-                sight.error(("security", "enabled"), "AR229", f"security is enabled, but security.{key} is missing")
+def _security(sight: Sight) -> None:
+    if not sight.flag("security.enabled", default=False):
+        return
+    missing = _missing(sight, "security", "pemKeyFile", "pemCertFile")
+    if missing:
+        sight.error(
+            ("security", "enabled"),
+            "AR229",
+            f"security is enabled, but {missing} is missing",
+            "name both files, or set security.enabled to false",
+        )
+    else:
         sight.warning(
             ("security", "enabled"),
             "AR209",
             "encryption between nodes does not take effect yet",
             "until it does, such a node uses addresses of its own machine only",
         )
+
+
+def _missing(sight: Sight, group: str, *keys: str) -> str:
+    return " and ".join(f"{group}.{key}" for key in keys if key not in sight.mapping((group,)))
+
+
+def _later(sight: Sight) -> None:
+    """What is read and checked, but takes effect with a later capability."""
     if sight.mapping(("controlCenter",)) and sight.flag("controlCenter.enabled", default=True):
         sight.key_warning(
             ("controlCenter",),
@@ -85,8 +102,6 @@ def _later(sight: Sight) -> None:
             "the Service Center does not take effect yet",
             "scenario and policy are read from the files; set controlCenter.enabled to false to say so",
         )
-    if sight.flag("watchdog.enabled", default=False):
-        sight.warning(("watchdog", "enabled"), "AR209", "the watchdog's page is not asked for yet")
     if sight.flag("batteryCapacityManagement.enabled", default=False):
         sight.warning(
             ("batteryCapacityManagement", "enabled"),
