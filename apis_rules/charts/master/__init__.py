@@ -1,4 +1,7 @@
-"""The pure planner of the Grid Master: from everything it knows to what is written, commanded and told."""
+"""The pure planner of the Grid Master: from everything it knows to what is written, commanded and told.
+
+The planner itself is ``master.planner.Planner``: it imports the effects of the charts, which import the records here.
+"""
 
 from apis_rules.charts.master.memory import Memory
 from apis_rules.charts.master.output import MasterPlan, Order, Problem, Put, Reply, Send
@@ -11,7 +14,6 @@ from apis_rules.charts.master.picture import (
     Stored,
     UnitPicture,
 )
-from apis_rules.charts.master.planner import Planner
 from apis_rules.charts.master.settings import MasterSettings, UnitLimits
 
 __all__ = [
@@ -22,7 +24,6 @@ __all__ = [
     "Memory",
     "Order",
     "Picture",
-    "Planner",
     "Problem",
     "Put",
     "Reaction",

@@ -19,12 +19,12 @@ from apis_rules.charts.master import (
     MasterSettings,
     Memory,
     Picture,
-    Planner,
     Reaction,
     Stored,
     UnitLimits,
     UnitPicture,
 )
+from apis_rules.charts.master.planner import Planner
 from apis_rules.charts.unit import Announced, Ordered, ReadWanted, Refreshed, VoltageGoing
 from apis_rules.ports.types import (
     ActiveRecord,
