@@ -11,7 +11,6 @@ from apis_rules.author.answers import open_match
 from apis_rules.author.arguments import candidate_argument, read_json, refuse
 from apis_rules.author.rows import plain
 from apis_rules.decide.choosing import ELIGIBLE, Candidate, Strategy, choice_facts, compile_choice, order_accepts
-from apis_rules.decide.explain import explain
 from apis_rules.decide.ruleset import Evaluator, Ruleset
 from apis_rules.documents.source import read_text
 from apis_rules.ports.types.negotiation import Direction
@@ -73,7 +72,7 @@ def judge(
     verdicts = []
     for index, accept in enumerate(accepts):
         if not eligible[index]:
-            why = _why_not(ruleset, request, accept)
+            why = _why_not(request, accept)
         elif not allowed[index]:
             why = "the deal would stay below the policy's minimum"
         else:
@@ -122,17 +121,19 @@ def _deal(request: Candidate, accept: Candidate, limits: DealLimits | None) -> i
     return limits.deal_amount_wh(request.amount_wh, accept.amount_wh)
 
 
-def _why_not(ruleset: Ruleset, request: Candidate, accept: Candidate) -> str:
-    facts = choice_facts(request, accept)
-    if not facts["opposite_direction"]:
+def _why_not(request: Candidate, accept: Candidate) -> str:
+    if accept.direction is request.direction:
         return f"it would {accept.direction} as well"
-    if not facts["wanted_partner"]:
+    if request.pair_unit_id not in (None, accept.unit_id):
         return f"only {request.pair_unit_id} is wanted"
-    for name, what in (("own_point_per_wh", "the request names no price"), ("point_per_wh", "it names no price")):
-        if facts[name] is None and accept.amount_wh is not None:
-            return what
-    blocker = explain(ruleset.rules[0][1], facts, ruleset.kinds).blocker()
-    return "" if blocker is None else blocker.text
+    if accept.amount_wh is None or accept.amount_wh <= 0:
+        return "it offers no energy"
+    if request.point_per_wh is None:
+        return "the request names no price"
+    if accept.point_per_wh is None:
+        return "it names no price"
+    side = "above" if request.direction is Direction.CHARGE else "below"
+    return f"its price of {plain(accept.point_per_wh)} is {side} the own {plain(request.point_per_wh)}"
 
 
 def _why_behind(strategy: Strategy, best: Candidate, accept: Candidate) -> str:

@@ -35,7 +35,7 @@ _GREY: Final = "#8c8c8c"
 _BANDS: Final = ("#f2f2f2", "#e2e2e2")
 _SIZE_INCHES: Final = (12.0, 7.0)
 _POINTS_PER_INCH: Final = 72
-_FONT: Final = 9.0
+_FONTS: Final = (9.0, 7.5, 6.0)
 _WIDTH_OF_LETTER: Final = 0.58
 """Of the font's size, on average; text is placed before it is drawn, so it has to be guessed."""
 _NEAR: Final = 0.028
@@ -83,7 +83,9 @@ def draw_scenario(scenario: CompiledScenario, nominal_wh: int, title: str, path:
     parts = list(regions(scenario, nominal_wh))
     # The same scenario gives the same file, so that pictures can be kept under version control.
     with mpl.rc_context({"svg.hashsalt": "apis-rules", "svg.fonttype": "none", "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+        figure = Figure(figsize=_SIZE_INCHES)
+        # Fixed margins: a layout that is solved differs in the last digits from run to run, and with it the SVG.
+        figure.subplots_adjust(left=0.115, right=0.985, top=0.885, bottom=0.085, wspace=0.1)
         panels = _panels(parts)
         columns = figure.subplots(1, 1 + len(panels), sharey=True, width_ratios=(1.2, *(4,) * len(panels)))
         axes = dict(zip(["Status", *panels], columns, strict=True))
@@ -93,7 +95,6 @@ def draw_scenario(scenario: CompiledScenario, nominal_wh: int, title: str, path:
             _frame(panel, nominal_wh, hours=12 if heading == "Status" else 6)
             for level in levels:
                 panel.axhline(level, color=_GREY, linewidth=0.8, linestyle=(0, (5, 4)), zorder=0.5)
-        figure.draw_without_rendering()
         _draw_statuses(axes["Status"], parts, nominal_wh)
         for heading, questions in panels.items():
             _draw_blocks(axes[heading], blocks(parts, questions), nominal_wh)
@@ -201,15 +202,15 @@ def _rectangle(axes: Axes, box: tuple[float, float, float, float], **look: Any) 
 
 
 def _write(axes: Axes, box: tuple[float, float, float, float], nominal_wh: int, lines: Sequence[str], ink: str) -> None:
-    """Write as many *lines* into *box* as fit, upright where it is high and narrow, smaller where it is small."""
+    """Write *lines* into *box*: below each other or in one line, smaller, turned, or as many of them as fit."""
     left, right, bottom, top = box
     width, height = axes.get_position().width, axes.get_position().height
     size = [side * _POINTS_PER_INCH for side in _SIZE_INCHES]
     across = (right - left) / DAY_S * width * size[0] * 0.94
     along = (top - bottom) / nominal_wh * height * size[1] * 0.94
-    for count, font, turned in itertools.product(range(len(lines), 0, -1), (_FONT, _FONT - 2), (False, True)):
-        text = lines[:count]
-        long, high = max(map(len, text)) * font * _WIDTH_OF_LETTER, count * font * 1.25
+    layouts = [list(lines), [" ".join(lines)], [" ".join(lines[:2])], [lines[0]]]
+    for text, font, turned in itertools.product(layouts, _FONTS, (False, True)):
+        long, high = max(map(len, text)) * font * _WIDTH_OF_LETTER, len(text) * font * 1.25
         room_long, room_high = (along, across) if turned else (across, along)
         if long <= room_long and high <= room_high:
             axes.text(

@@ -6,13 +6,15 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from apis_rules.author.answers import NONE
+from apis_rules.author.arguments import clock
 from apis_rules.author.states import UNKNOWN, fast
-from apis_rules.decide.scenario import Question
+from apis_rules.decide.scenario import DAY_S, Question
 from apis_rules.ports.types.negotiation import DeclineReason, Direction
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from apis_rules.author.states import States
     from apis_rules.decide.amounts import DealLimits
     from apis_rules.decide.scenario import Offer, ScenarioRule
+
+    _Series: TypeAlias = "_Lookup | _Numbers"
 
 PROPOSALS: Final = {
     "request": Question.REQUEST,
@@ -44,6 +48,11 @@ _FIELDS: Final = {
 }
 """Key in JSON → end of the name of the column."""
 _TOO_SMALL: Final = str(DeclineReason.TOO_SMALL)
+
+
+@cache
+def _clocks() -> list[str]:
+    return [clock(second) for second in range(DAY_S)]
 
 
 def plain(number: float | None) -> float | int | None:
@@ -143,7 +152,8 @@ class Rows:
 
     def csv_block(self, states: States, answers: Answers, *, header: bool) -> bytes:
         """Return the lines of ``--format csv`` for a block, with the line of names before them where *header*."""
-        return self._fast_csv(states, answers, header=header) if fast() else self._csv(states, answers, header=header)
+        columns = dict(self._columns(states, answers))
+        return _fast_csv(columns, header=header) if fast() else _plain_csv(columns, header=header)
 
     def _column(self, states: States, answers: Answers, question: Question) -> _Column:
         rules = answers.rules[question]
@@ -194,70 +204,72 @@ class Rows:
         }
         return {key: value for key, value in document.items() if key not in self._skipped}
 
-    def _names(self, states: States) -> list[str]:
-        names = [] if states.unit_ids is None else ["unit_id"]
-        names += ["time", "remaining_wh", "status"]
-        for proposal in PROPOSALS:
-            names += [f"{proposal}_{field}" for field in self._fields(proposal).values()]
-        return names
-
-    def _fields(self, proposal: str) -> dict[str, str]:
-        skipped = self._skipped if proposal == "request" else {*self._skipped, "type"}
-        return {key: field for key, field in _FIELDS.items() if key not in skipped}
-
-    def _csv(self, states: States, answers: Answers, *, header: bool) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if header:
-            writer.writerow(self._names(states))
-        for document in self.documents(states, answers):
-            accept = document.pop("accept")
-            proposals = document.pop("request"), accept["charge"], accept["discharge"]
-            row = list(document.values())
-            for name, proposal in zip(PROPOSALS, proposals, strict=True):
-                row += [_cell((proposal or {}).get(key)) for key in self._fields(name)]
-            writer.writerow(row)
-        return text.getvalue().encode()
-
-    def _fast_csv(self, states: States, answers: Answers, *, header: bool) -> bytes:
-        import polars as pl
-
-        nanoseconds = pl.Series(states.time_s).cast(pl.Int64) * 1_000_000_000
-        columns: list[pl.Series] = [] if states.unit_ids is None else [pl.Series(states.unit_ids)]
-        columns += [
-            nanoseconds.cast(pl.Time),
-            _known(states.remaining_wh, states.remaining_wh != UNKNOWN),
-            _looked_up(self._values["status"], answers.rules[Question.STATUS]),
-        ]
+    def _columns(self, states: States, answers: Answers) -> Iterator[tuple[str, _Series]]:
+        if states.unit_ids is not None:
+            yield "unit_id", _Lookup([*states.unit_ids, None], np.arange(len(states)))
+        # Every second of the day has its text once; a column of states is an index into them.
+        yield "time", _Lookup(_clocks(), states.time_s)
+        yield "remaining_wh", _Numbers(states.remaining_wh, states.remaining_wh != UNKNOWN)
+        yield "status", _Lookup(self._values["status"], answers.rules[Question.STATUS])
         for name, question in PROPOSALS.items():
             column = self._column(states, answers, question)
             made = column.rules != NONE
-            series = {
-                key: _looked_up(self._values[key], column.rules) for key in ("type", "pointPerWh", "pairUnitId", "rule")
+            series: dict[str, _Series] = {
+                key: _Lookup(self._values[key], column.rules) for key in ("type", "pointPerWh", "pairUnitId", "rule")
             }
-            series["amountWh"] = _known(column.amounts, made)
-            series["offered"] = _known(column.declined == 0, made)
-            series["declined"] = _looked_up(column.reasons, np.where(made, column.declined, 0))
-            series["dealAmountWh"] = _known(column.deals, made & (column.deals > 0))
-            columns += [series[key] for key in self._fields(name)]
-        names = self._names(states)
-        frame = pl.DataFrame([series.alias(name) for name, series in zip(names, columns, strict=True)])
-        return frame.write_csv(include_header=header, time_format="%H:%M:%S").encode()
+            series["amountWh"] = _Numbers(column.amounts, made)
+            series["offered"] = _Lookup(["false", "true", None], np.where(made, column.declined == 0, NONE))
+            series["declined"] = _Lookup([*column.reasons, None], np.where(made, column.declined, NONE))
+            series["dealAmountWh"] = _Numbers(column.deals, made & (column.deals > 0))
+            skipped = self._skipped if name == "request" else {*self._skipped, "type"}
+            for key, field in _FIELDS.items():
+                if key not in skipped:
+                    yield f"{name}_{field}", series[key]
 
 
-def _looked_up(values: Sequence[object], indexes: NDArray[Any]) -> pl.Series:
-    """Return the text of the value at each index; ``NONE`` takes the last, which is None."""
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """A column of texts: indexes into *values*, of which the last, for ``NONE``, is None."""
+
+    values: Sequence[object]
+    indexes: NDArray[Any]
+
+    def plain(self) -> list[object]:
+        return [self.values[i] for i in self.indexes.tolist()]
+
+    def fast(self) -> pl.Series:
+        import polars as pl
+
+        texts = pl.Series([None if v is None else str(v) for v in self.values], dtype=pl.String)
+        return texts.gather(pl.Series(np.where(self.indexes == NONE, len(self.values) - 1, self.indexes)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """A column of whole numbers, empty where they are not *known*."""
+
+    values: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+    def plain(self) -> list[object]:
+        return [v if known else None for v, known in zip(self.values.tolist(), self.known.tolist(), strict=True)]
+
+    def fast(self) -> pl.Series:
+        import polars as pl
+
+        return pl.select(pl.when(pl.Series(self.known)).then(pl.Series(self.values))).to_series()
+
+
+def _plain_csv(columns: dict[str, _Series], *, header: bool) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows(zip(*(series.plain() for series in columns.values()), strict=True))
+    return text.getvalue().encode()
+
+
+def _fast_csv(columns: dict[str, _Series], *, header: bool) -> bytes:
     import polars as pl
 
-    texts = pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
-    return texts.gather(pl.Series(np.where(indexes == NONE, len(values) - 1, indexes)))
-
-
-def _known(values: NDArray[Any], known: NDArray[np.bool_]) -> pl.Series:
-    import polars as pl
-
-    return pl.select(pl.when(pl.Series(known)).then(pl.Series(values))).to_series()
-
-
-def _cell(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
+    return pl.DataFrame({name: s.fast() for name, s in columns.items()}).write_csv(include_header=header).encode()
