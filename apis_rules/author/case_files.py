@@ -31,7 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from apis_rules.author.arguments import MAX_WH, time_of_day
 from apis_rules.documents.diagnostics import Findings
@@ -102,7 +102,7 @@ class CaseModel(_Part):
     """One case."""
 
     name: Name
-    at: Annotated[int, BeforeValidator(_time)] = 0
+    at: Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string"})] = 0
     remaining_wh: Annotated[Number, Field(ge=0, le=MAX_WH)] | None = None
     choose: ChooseModel | None = None
     question: Name | None = None

@@ -27,7 +27,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from apis_rules.decide.catalogue import CATALOGUE
 from apis_rules.decide.definition import obstacle
@@ -49,6 +49,9 @@ from apis_rules.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path as FilePath
+
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
     from apis_rules.decide.facts import Value
     from apis_rules.documents.document import Document, Path
@@ -99,6 +102,10 @@ class FactModel(_RuleFileModel):
     def _path_alone(cls, given: Any) -> Any:
         return {"path": given} if isinstance(given, str) else given
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
+
 
 class RuleModel(_RuleFileModel):
     """One entry under ``rules``."""
@@ -108,7 +115,9 @@ class RuleModel(_RuleFileModel):
     when: Name
     unless: Name | None = None
     for_each: ForEach | None = None
-    debounce_s: Annotated[str, Field(strict=True), BeforeValidator(_as_expression)] = "0"
+    debounce_s: Annotated[
+        str, Field(strict=True), BeforeValidator(_as_expression), WithJsonSchema({"type": ["number", "string"]})
+    ] = "0"
     priority: Annotated[Whole, Field(ge=0, le=65535)] = 100
     outcome: OutcomeModel
     message: Name

@@ -14,6 +14,7 @@ from apis_rules.documents.shapes import inner_model, section_model
 if TYPE_CHECKING:
     from apis_rules.documents.model import FileModel
 
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 WINDOW_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d:[0-5]\d-(([01]\d|2[0-3]):[0-5]\d:[0-5]\d|24:00:00)$"
 
 
@@ -24,7 +25,7 @@ def json_schema(kind: Kind) -> dict[str, Any]:
     words = {row.path: f"{row.what} ({row.unit})" if row.unit else row.what for row in all_rows() if row.table == kind}
     schema = _Writer(plain.get("$defs", {}), words, encrypted=kind is Kind.CONFIG).object_of(plain, model, "")
     schema["properties"]["$schema"] = {"type": "string"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"apis-rules {kind}", **schema}
+    return {"$schema": DIALECT, "title": f"apis-rules {kind}", **schema}
 
 
 @dataclass(frozen=True, slots=True)

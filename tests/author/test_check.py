@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from apis_rules.author.check import ANALYSES, CHECKERS, check_paths
+from apis_rules.author.verbs.schema import KINDS, OWN_FORMS, schema_of
 from apis_rules.author.workset import UNITS, write_workset
 from apis_rules.cli import main
-from apis_rules.documents.diagnostics import Severity
-from apis_rules.documents.kinds import Kind
+from apis_rules.documents.diagnostics import Findings, Severity
+from apis_rules.documents.kinds import Kind, recognise
+from apis_rules.documents.load import load_document
 from apis_rules.documents.reading import MODELS, load_policy
 from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
@@ -181,11 +184,23 @@ def test_schemas_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out)["title"] == "apis-rules policy"
     assert main(["schema", "--out", str(tmp_path / "s")]) == 0
     capsys.readouterr()
-    assert {path.name for path in (tmp_path / "s").iterdir()} == {f"{kind}.schema.json" for kind in MODELS}
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {f"{kind}.schema.json" for kind in KINDS}
     assert main(["schema", "hwConfig", "--keys", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["table"] for row in rows} == {"hwConfig"}
     assert any(row["path"] == "droopRatio" and row["effect"] == "controller" for row in rows)
+
+
+def test_an_editor_takes_every_bundled_file() -> None:
+    """Rule files, cases and the wiring as shipped are right by the schemas that ``schema`` writes for them."""
+    seen = set()
+    for path in (*data_dir("rules").rglob("*.yaml"), data_dir("transport") / "wiring.yaml"):
+        value = load_document(path, Findings()).value
+        kind = recognise(value)
+        if kind in OWN_FORMS:
+            seen.add(kind)
+            assert [error.message for error in Draft202012Validator(schema_of(kind)).iter_errors(value)] == [], path
+    assert seen == set(OWN_FORMS)
 
 
 def test_facts_have_a_path_a_unit_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:

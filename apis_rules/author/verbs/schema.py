@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.author.verbs.output import add_format, print_rows
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.keys import all_rows
 from apis_rules.documents.kinds import Kind
 from apis_rules.documents.reading import MODELS
-from apis_rules.documents.schema import json_schema
+from apis_rules.documents.schema import DIALECT, json_schema
 from apis_rules.documents.source import refusal
 
 if TYPE_CHECKING:
     import argparse
+
+
+OWN_FORMS: Final = {
+    Kind.RULES: "apis_rules.decide.rulefile:RuleFileModel",
+    Kind.CASES: "apis_rules.author.case_files:CaseFileModel",
+    Kind.WIRING: "apis_rules.documents.wiring:Wiring",
+}
+"""Files of our own form: their schema is that of the model that reads them."""
+
+KINDS: Final = (*MODELS, *OWN_FORMS)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         columns = ("table", "path", "unit", "what", "effect")
         print_rows(({name: getattr(row, name) for name in columns} for row in rows), columns, args.format)
         return 0
-    schemas = {kind: json_schema(kind) for kind in ([Kind(args.kind)] if args.kind else MODELS)}
+    schemas = {kind: schema_of(kind) for kind in ([Kind(args.kind)] if args.kind else KINDS)}
     if args.out is None:
         shown = schemas[Kind(args.kind)] if args.kind else {kind.value: schema for kind, schema in schemas.items()}
         print(json.dumps(shown, indent=2, ensure_ascii=False))
@@ -58,3 +69,12 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise refusal(Location("<argument --out>"), "AR101", f"cannot write to {args.out}: {error.strerror}") from error
     return 0
+
+
+def schema_of(kind: Kind) -> dict[str, Any]:
+    """Return the JSON Schema of one of ``KINDS``."""
+    if kind in MODELS:
+        return json_schema(kind)
+    module, _, name = OWN_FORMS[kind].partition(":")
+    model = getattr(importlib.import_module(module), name)
+    return {**model.model_json_schema(by_alias=True), "$schema": DIALECT, "title": f"apis-rules {kind}"}
