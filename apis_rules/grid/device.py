@@ -1,7 +1,8 @@
 """The device port over the model, without a network: for simulation and for tests in virtual time.
 
-It behaves like a driver behind HTTP: it takes time, may be slow, silent or refuse (``faults``), asks again when no
-answer came, and what it once sent may still be done after the caller has given up.
+It behaves like a driver behind HTTP: it takes time, may be slow, silent or refuse (``faults``), and what was once sent
+may still be done after the caller has given up. A read or a stop without an answer is sent again; a set is not, since a
+late copy of an old set-point could land after what has been decided next.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class ModelDevice:
     Args:
         latency_s: what the driver takes for each request.
         timeout_s: after this an attempt counts as unanswered.
-        attempts: how often a request is sent at most.
+        attempts: how often a read or a stop is sent at most.
         runtime_s: the clock of readings; the running loop's without it.
     """
 
@@ -122,7 +123,7 @@ class ModelDevice:
             grid.set_mode(self._unit_id, ConverterMode.WAIT, grid_voltage_v, 0.0, 0.0)
             return self._parts("status", "meter", "vdis", "param")(grid)
 
-        return await self._ask(act, switches=True)
+        return await self._ask(act, switches=True, again=True)
 
     async def close(self) -> None:
         """Forget what is under way."""
@@ -139,10 +140,12 @@ class ModelDevice:
         act: Callable[[Grid], Mapping[str, Any]],
         *,
         switches: bool,
+        again: bool = False,
         battery: bool = False,
         guard: Guard | None = None,
     ) -> Reading:
-        for _ in range(self._attempts):
+        attempts = self._attempts if again or not switches else 1
+        for _ in range(attempts):
             if guard is not None:
                 guard()
             sent_at_s = self._runtime_s()
@@ -164,8 +167,8 @@ class ModelDevice:
                 document = request.result()
                 return Reading(document, time_text(self._plant.clock()), sent_at_s, self._runtime_s())
         if switches:
-            raise Unknown(f"{self._unit_id}: no answer to a set within {self._timeout_s} s, {self._attempts} times")
-        raise Outage(f"{self._unit_id}: no answer within {self._timeout_s} s, {self._attempts} times")
+            raise Unknown(f"{self._unit_id}: no answer to a set within {self._timeout_s} s, sent {attempts} times")
+        raise Outage(f"{self._unit_id}: no answer within {self._timeout_s} s, asked {attempts} times")
 
     def _ended(self, request: asyncio.Task[Mapping[str, Any]]) -> None:
         self._under_way.discard(request)

@@ -82,7 +82,7 @@ def test_unit_time_is_accelerated_and_continuous() -> None:
 
 
 def test_a_silent_driver_is_an_outage_for_reads_and_unknown_for_sets() -> None:
-    """No answer: a read was not done (Outage); a set may have been done (Unknown); each after all attempts."""
+    """No answer: a read is asked three times, then Outage; a set is sent once, then Unknown; a stop three times."""
 
     async def story(plant: Plant, devices: dict[str, ModelDevice]) -> None:
         loop = asyncio.get_running_loop()
@@ -94,7 +94,10 @@ def test_a_silent_driver_is_an_outage_for_reads_and_unknown_for_sets() -> None:
         assert loop.time() - began == pytest.approx(15.0)
         with pytest.raises(Unknown):
             await device.set_mode(CHARGE, 350.0, 1.0, 0.0, guard=lambda: guarded.append(loop.time()))
-        assert len(guarded) == 3
+        assert (len(guarded), loop.time() - began) == (1, pytest.approx(20.0))
+        with pytest.raises(Unknown):
+            await device.stop(350.0)
+        assert loop.time() - began == pytest.approx(35.0)
         assert plant.grid_now().modes()[0] is WAIT
         await devices["E002"].read()
         plant.grid_now().faults.clear(number)
@@ -120,7 +123,7 @@ def test_a_slow_driver_does_later_what_nobody_waits_for() -> None:
 
     async def story(plant: Plant, devices: dict[str, ModelDevice]) -> None:
         plant.add_fault(Fault(kind=FaultKind.SLOW, unit="E001", value=6.0))
-        impatient = ModelDevice(plant, "E001", timeout_s=5.0, attempts=1)
+        impatient = ModelDevice(plant, "E001", timeout_s=5.0)
         with pytest.raises(Unknown):
             await impatient.set_mode(CHARGE, 350.0, 1.0, 0.0)
         assert plant.grid_now().modes()[0] is WAIT
