@@ -41,7 +41,9 @@ class Spans:
         return Spans.of(*self.spans, *other.spans)
 
     def __and__(self, other: Spans) -> Spans:
-        return Spans.of(*((max(a.start, b.start), min(a.end, b.end)) for a in self.spans for b in other.spans))
+        # What two sets in order have in common is in order, and gaps stay gaps: nothing to sort or join.
+        both = ((max(a.start, b.start), min(a.end, b.end)) for a in self.spans for b in other.spans)
+        return Spans(tuple(Span(start, end) for start, end in both if start < end))
 
     def __sub__(self, other: Spans) -> Spans:
         rest = self
