@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,7 @@ class Continuity:
     amnesia: Amnesia | None = None
     noticed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: tuple[str | None, int] = (None, 0)
+    _saving: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def knows_a_store(self) -> bool:
@@ -83,6 +85,10 @@ class Continuity:
 
     def save(self) -> None:
         """Write what is remembered, where it has changed, so that a power cut leaves the old or the new."""
+        with self._saving:  # a save in the thread goes on when whoever waits for it is cancelled
+            self._save()
+
+    def _save(self) -> None:
         if self.store_id is None or self._written == (self.store_id, self.revision):
             return
         self._written = (self.store_id, self.revision)
