@@ -43,6 +43,7 @@ VERBS: Final[dict[str, Verb]] = {
     "draw": Verb("apis_rules.author.verbs.draw", "draw a state machine"),
     "facts": Verb("apis_rules.author.verbs.facts", "everything that rules can look at, with paths and examples"),
     "init": Verb("apis_rules.author.verbs.init", "write a commented working set of files"),
+    "run": Verb("apis_rules.compose.verbs.run", "run one node, a folder of nodes, or the example community"),
     "schema": Verb("apis_rules.author.verbs.schema", "JSON Schemas for editors; what reads each key"),
 }
 

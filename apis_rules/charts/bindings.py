@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from apis_rules.charts.check import check_chart
@@ -65,8 +66,9 @@ def binding_of(chart: str) -> Binding[Any] | None:
     return binding
 
 
+@cache
 def bundled_chart(name: str) -> Chart:
-    """Return the chart called *name* that comes with the program.
+    """Return the chart called *name* that comes with the program; it is read and checked once per process.
 
     Raises:
         InputError: it is wrong.

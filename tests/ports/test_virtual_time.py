@@ -69,6 +69,22 @@ def test_a_cancelled_timer_does_not_fire() -> None:
     assert run_virtual(main()) == [0]
 
 
+def test_a_timer_is_never_early() -> None:
+    """When a timer has fired, the clock shows its moment or later, so that a loop until then ends."""
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        looks = 0
+        for n in range(1, 200):
+            until_s = n * 0.7 + 1e-7 * n
+            while loop.time() < until_s:
+                looks += 1
+                await asyncio.sleep(until_s - loop.time())
+        return looks
+
+    assert run_virtual(main()) == 199
+
+
 def test_a_wait_that_nothing_can_end_is_an_error() -> None:
     """Where a real loop would hang, this one says so."""
 

@@ -125,6 +125,8 @@ class EmbeddedServer:
                 stderr=log,
                 # The child shares the lock: it is free only when the server itself is gone.
                 pass_fds=(self.lock,),
+                # Ctrl-C in a terminal is for the nodes: they need the server for an orderly end.
+                process_group=0,
                 preexec_fn=end_with_parent(os.getpid()),
             )
         self.port = await self._listening(self._process)

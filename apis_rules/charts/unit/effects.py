@@ -55,7 +55,13 @@ def _request(draft: Draft[UnitRecord], slot: str, call: Call) -> None:
 def _write(draft: Draft[UnitRecord], call: Call, set_points: SetPoints) -> None:
     moment: Moment = draft.context
     _request(draft, "step", call)
-    _change(draft, set_points=set_points, written_at_s=moment.now_s, tries_left=moment.settings.check_tries)
+    _change(
+        draft,
+        set_points=set_points,
+        written_at_s=moment.now_s,
+        tries_left=moment.settings.check_tries,
+        nearest_v=None,
+    )
 
 
 def _towards(start: float, target: float, step: float) -> float:
@@ -144,6 +150,11 @@ def count_try(draft: Draft[UnitRecord]) -> None:
     # A stop that an earlier write may still undo could not be confirmed yet: that is no failure.
     if not unit.stopping or unit.stop_settled:
         _change(draft, tries_left=unit.tries_left - 1)
+
+
+@EFFECTS.define
+def note_distance(draft: Draft[UnitRecord]) -> None:
+    _change(draft, nearest_v=draft.facts["voltage_error_v"])
 
 
 @EFFECTS.define

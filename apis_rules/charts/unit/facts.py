@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _NO_DROOP: Final = 0.001
 """A droop below this is quantisation of 0."""
 
+_NEARER_V: Final = 0.2
+"""A voltage that has come nearer by less than this may only have been measured differently."""
+
 _SHOWN_FOR_GOAL: Final = {
     "charge": ("charge", "either"),
     "discharge": ("discharge", "either"),
@@ -65,7 +68,9 @@ def _measured(unit: UnitRecord, answer: DcdcData) -> dict[str, object]:
     facts["mode"] = mode
     if unit.job:
         facts["mode_as_asked"] = mode in _SHOWN_FOR_GOAL.get(unit.job.goal, ())
-        facts["voltage_error_v"] = _voltage_error_v(unit.job, answer)
+        error_v = facts["voltage_error_v"] = _voltage_error_v(unit.job, answer)
+        nearest_v = unit.nearest_v
+        facts["approaching"] = error_v is not None and (nearest_v is None or error_v < nearest_v - _NEARER_V)
         facts["current_error_a"] = _current_error_a(unit.job, answer)
     return facts
 

@@ -122,6 +122,7 @@ class UnitRecord:
         set_points: the unit's own.
         shown_mode: the mode of the last fresh answer.
         document: the last full reading with every later status merged in.
+        nearest_v: how near the voltage has come to what was asked since it was written; None: not looked yet.
         step, stop, watch: requests under way: of the chart, to WAIT, of the reading plan.
         stragglers: writes under way that a stop has overtaken; nothing more of them may leave.
         unsettled_until_s: until then an unanswered write may still land.
@@ -150,6 +151,7 @@ class UnitRecord:
     document: Mapping[str, Any] = field(default_factory=dict)
     time: str | None = None
     tries_left: int = 0
+    nearest_v: float | None = None
     step: UnderWay | None = None
     stop: UnderWay | None = None
     watch: UnderWay | None = None

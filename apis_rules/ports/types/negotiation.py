@@ -62,7 +62,7 @@ class Accept(WireModel):
     """An answer that holds a place free at the acceptor for ``reserved_s`` seconds from when it was sent.
 
     ``type`` is the acceptor's own direction, the opposite of the request's; ``amount_wh`` follows the acceptor's own
-    limit and is not cut to the request's.
+    limit and is not cut to the request's. ``grid_current_capacity_a`` is for all deals of the acceptor together.
     """
 
     negotiation_id: str
@@ -70,6 +70,7 @@ class Accept(WireModel):
     type: Direction
     amount_wh: int
     deal_grid_current_a: float
+    grid_current_capacity_a: float
     date_time: str
     reserved_s: float
     point_per_wh: float | None = None

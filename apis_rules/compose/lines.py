@@ -1,0 +1,66 @@
+"""The same as the live view in plain lines, each with its time, where the output is no terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from apis_rules.compose.overview import Overview
+    from apis_rules.ports.types import DealRecord, ErrorEvent
+
+
+@dataclass(slots=True)
+class Narrator:
+    """Tells what has changed since it was last asked."""
+
+    _told: dict[str, str] = field(default_factory=dict)
+    _errors: set[str] = field(default_factory=set)
+    _finished: set[str] = field(default_factory=set)
+
+    def news(self, overview: Overview, errors: Iterable[ErrorEvent], finished: Iterable[DealRecord]) -> Iterator[str]:
+        """Yield one sentence per change."""
+        yield from self._changed("mode", f"mode {overview.mode}")
+        if overview.master:
+            yield from self._changed("master", f"Grid Master {overview.master} (epoch {overview.epoch})")
+        bus = f"bus {overview.bus}" + (f" ({overview.holder})" if overview.holder else "")
+        yield from self._changed("bus", bus)
+        for unit in overview.units:
+            text = f"{unit.unit_id} {unit.mode or 'unknown'}" if unit.present else f"{unit.unit_id} is not there"
+            if unit.present and unit.remaining_wh is not None:
+                yield from self._changed(f"unit {unit.unit_id}", text, f"{text}, {unit.remaining_wh} Wh")
+            else:
+                yield from self._changed(f"unit {unit.unit_id}", text)
+        for deal in overview.deals:
+            yield from self._changed(
+                f"deal {deal.deal_id}",
+                f"deal {deal.deal_id[:8]} {deal.discharge_unit_id} -> {deal.charge_unit_id} "
+                f"{deal.deal_amount_wh} Wh: {deal.state}",
+            )
+        yield from self._changed("quiet", "; ".join(overview.quiet))
+        for event in errors:
+            if event.event_id not in self._errors:
+                self._errors.add(event.event_id)
+                yield f"{event.kind} {event.unit_id}: {event.message}"
+        for record in finished:
+            if record.deal_id not in self._finished:
+                self._finished.add(record.deal_id)
+                yield f"deal {record.deal_id[:8]} done: {tell_deal(record)}"
+
+    def _changed(self, what: str, text: str, shown: str | None = None) -> Iterator[str]:
+        if self._told.get(what, "") != text:
+            self._told[what] = text
+            if text:
+                yield shown or text
+
+
+def tell_deal(record: DealRecord) -> str:
+    """Return one line on a deal that is over."""
+    amount_wh = record.cumulate_amount_wh or 0.0
+    text = f"{record.discharge_unit_id} -> {record.charge_unit_id} {amount_wh:.1f} of {record.deal_amount_wh} Wh"
+    if record.point_per_wh is not None:
+        text += f", {record.point_per_wh * amount_wh:.0f} points"
+    reason = record.abort_reason or record.scram_reason
+    return f"{text} ({reason})" if reason else text

@@ -1,0 +1,78 @@
+"""Opens one real node: its folder's lock, its driver, its share in the community."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import uuid
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apis_rules import __version__
+from apis_rules.charts.values import times_in_force
+from apis_rules.file_lock import file_lock
+from apis_rules.node.identity import Documents, Identity
+from apis_rules.node.runtime import Node, Surroundings
+from apis_rules.node.state_dir import FileStateStore
+from apis_rules.ports.bundle import NodePorts
+from apis_transport.clock import clock_identity
+from apis_transport.community import open_community
+from apis_transport.device import DriverTimes, open_device
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from apis_rules.compose.options import RunOptions
+    from apis_rules.documents.community import Site
+    from apis_transport.device_hosts import DeviceHosts
+
+
+@asynccontextmanager
+async def open_node(
+    site: Site, urls: Sequence[str], folder: Path, hosts: DeviceHosts, options: RunOptions
+) -> AsyncIterator[Node]:
+    """Open a node that is ready to run.
+
+    Raises:
+        Locked: another process is this unit.
+        CannotOpen: the store is not there, or is not one that can be used.
+    """
+    if site.config is None or site.hw_config is None or site.policy is None or site.scenario is None:
+        raise ValueError("a node needs all four of its files")
+    config, policy = site.config.model, site.policy.model
+    with file_lock(folder / "unit.lock"):
+        async with open_community(
+            urls, config.community_id, config.cluster_id, config.unit_id, folder, within_s=options.start_timeout_s
+        ) as community:
+            documents = Documents(
+                config,
+                site.hw_config.model,
+                policy,
+                site.scenario.model,
+                times_in_force(policy, community.times),
+            )
+            identity = Identity(
+                unit_id=config.unit_id,
+                community_id=config.community_id,
+                cluster_id=config.cluster_id,
+                display=config.display_name,
+                serial_number=config.serial_number,
+                version=__version__,
+                boot=uuid.uuid4().hex,
+                clock_id=clock_identity(),
+            )
+            around = Surroundings(
+                times=community.times,
+                store=FileStateStore(folder),
+                temporary=Path(tempfile.gettempdir()),
+                source=random.SystemRandom(),
+                observing=options.observe,
+                start_timeout_s=options.start_timeout_s,
+            )
+            times = DriverTimes(policy.controller.request_timeout_s, policy.controller.retry_limit)
+            device = open_device(config, hosts, times, community.ports.clock.now_s)
+            try:
+                yield Node(identity, documents, NodePorts(community.ports, device), around)
+            finally:
+                await device.close()

@@ -1,0 +1,221 @@
+"""Runs the nodes that were asked for, shows what they do, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.live import Live
+
+from apis_rules.compose.example import example_sites
+from apis_rules.compose.lines import Narrator
+from apis_rules.compose.nodes import open_node
+from apis_rules.compose.onlooker import open_onlooker
+from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
+from apis_rules.compose.screen import draw
+from apis_rules.compose.summary import sum_up
+from apis_rules.documents.community import load_site
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+from apis_transport.device_hosts import DeviceHosts
+from apis_transport.embedded import embedded_server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from apis_rules.compose.onlooker import Onlooker
+    from apis_rules.compose.options import RunOptions
+    from apis_rules.documents.community import Site
+    from apis_rules.node.runtime import Node
+
+REDRAW_S: Final = 0.25
+LEAVE_S: Final = 30.0
+
+
+async def run_nodes(options: RunOptions) -> int:
+    """Run until stopped, or until what was asked for has happened; return the exit code."""
+    root = state_root(options.state_dir)
+    async with AsyncExitStack() as stack:
+        if options.target is None:
+            folder = options.state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apis-rules-")))
+            sites = await _open_example(options, folder, stack)
+            nodes_root = folder
+        else:
+            sites = load_sites(options.target)
+            nodes_root = root
+        urls = await _find_store(options, sites, nodes_root, stack)
+        hosts = await stack.enter_async_context(DeviceHosts())
+        nodes = []
+        for site in sites:
+            if site.config is not None:
+                unit = unit_folder(nodes_root, site.config.model)
+                nodes.append(await stack.enter_async_context(open_node(site, urls, unit, hosts, options)))
+        running = _running(urls, sites)
+        running.save(root)
+        stack.callback(running.remove, root)
+        onlooker = await stack.enter_async_context(
+            open_onlooker(urls, running.community_id, running.cluster_id, running.members, running.default_mode)
+        )
+        return await _Run(options, nodes, onlooker).run()
+
+
+def load_sites(target: Path) -> list[Site]:
+    """Read one config, or all ``config*.json`` of a folder, with the files that they name.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    if not target.is_dir():
+        return [load_site(target)]
+    configs = sorted(target.glob("config*.json"))
+    if not configs:
+        raise refusal(
+            Location(str(target)), "AR102", "there is no config*.json in this folder", "'apis-rules init DIR'"
+        )
+    return [load_site(path) for path in configs]
+
+
+async def _open_example(options: RunOptions, folder: Path, stack: AsyncExitStack) -> list[Site]:
+    """Start the device emulator with the example's four units; return their files."""
+    from apis_rules.grid.model import Grid
+    from apis_rules.grid.plant import Plant
+    from apis_rules.grid.server import Emulator, EmulatorPorts
+    from apis_rules.grid.settings import community
+
+    clock = asyncio.get_running_loop().time
+    plant = Plant(Grid(community(4)), now_s=clock, acceleration=options.accelerate)
+    emulator = await stack.enter_async_context(Emulator(plant, EmulatorPorts(emulator=0, v2_first=None, v1_first=None)))
+    if emulator.addresses.emulator is None:
+        raise RuntimeError("the emulator of the example serves no port")
+    host, port = emulator.addresses.emulator
+    return example_sites(host, port, folder)
+
+
+async def _find_store(options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack) -> tuple[str, ...]:
+    """Return the URLs of the shared state; start a server of our own where none is named."""
+    if options.nats:
+        return options.nats
+    if os.environ.get(NATS_URL_VARIABLE):
+        return tuple(os.environ[NATS_URL_VARIABLE].split(","))
+    named = {url for site in sites if site.config for url in site.config.model.nats.urls}
+    if named:
+        return tuple(sorted(named))
+    if options.target is not None and options.target.is_file():
+        raise refusal(
+            Location(str(options.target)),
+            "AR700",
+            "it is not said where the community's shared state is",
+            "--nats nats://HOST:4222, or nats.urls in the config, or 'apis-rules run DIR' for a server of its own",
+        )
+    server = await stack.enter_async_context(embedded_server(root / "store"))
+    return (server.url,)
+
+
+def _running(urls: tuple[str, ...], sites: Sequence[Site]) -> Running:
+    first = sites[0]
+    if first.config is None or first.policy is None:
+        raise ValueError("a node needs all four of its files")
+    config, policy = first.config.model, first.policy.model
+    members = tuple(policy.member_unit_ids)
+    return Running(urls, config.community_id, config.cluster_id, members, policy.operation_mode, os.getpid())
+
+
+class _Run:
+    """One run of some nodes in this process."""
+
+    def __init__(self, options: RunOptions, nodes: Sequence[Node], onlooker: Onlooker) -> None:
+        self._options = options
+        self._nodes = nodes
+        self._onlooker = onlooker
+        self._stop = asyncio.Event()
+        self._codes: dict[str, int] = {}
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        streams = self._onlooker.ports.streams
+        deals_from = await streams.last_seq("DEALLOG") + 1
+        errors_from = await streams.last_seq("ERRLOG") + 1
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                living = [tasks.create_task(self._live(node)) for node in self._nodes]
+                watching = [
+                    tasks.create_task(self._onlooker.follow_deals(deals_from)),
+                    tasks.create_task(self._onlooker.follow_errors(errors_from)),
+                    tasks.create_task(self._show()),
+                    tasks.create_task(self._until()),
+                ]
+                await self._stop.wait()
+                await self._leave(living)
+                for task in watching:
+                    task.cancel()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+        if self._options.format == "json":
+            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
+        return max(self._codes.values(), default=0)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            for node in self._nodes:
+                node.terminate()
+        self._stop.set()
+
+    async def _live(self, node: Node) -> None:
+        self._codes[node.identity.unit_id] = await node.run()
+        if len(self._codes) == len(self._nodes):
+            self._stop.set()
+
+    async def _leave(self, living: Sequence[asyncio.Task[None]]) -> None:
+        """End all nodes in order: the Grid Master last, so that it can end the others' deals."""
+        master = [node for node in self._nodes if node.services and node.services.board.is_master]
+        for some in ([n for n in self._nodes if n not in master], master):
+            for node in some:
+                node.terminate()
+            ids = {node.identity.unit_id for node in some}
+            waiting = [t for t, n in zip(living, self._nodes, strict=True) if n.identity.unit_id in ids]
+            if waiting:
+                await asyncio.wait(waiting, timeout=LEAVE_S)
+
+    async def _until(self) -> None:
+        """Stop when the time is out, or when as many deals are over as were asked for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._options.for_s):
+                wanted = self._options.until_deals
+                while wanted is None or len(self._onlooker.finished) < wanted:  # noqa: ASYNC110 - looked at with the view
+                    await asyncio.sleep(REDRAW_S)
+        self._stop.set()
+
+    async def _show(self) -> None:
+        """Show what happens: a live picture in a terminal, else a line per change; nothing on stdout for a program."""
+        if self._options.format == "json":
+            await self._tell(sys.stderr)
+        console = Console()
+        if not console.is_terminal:
+            await self._tell(sys.stdout)
+        with Live(console=console, auto_refresh=False, transient=False) as live:
+            while True:
+                live.update(
+                    draw(self._onlooker.overview(), self._onlooker.errors, len(self._onlooker.finished)), refresh=True
+                )
+                await asyncio.sleep(REDRAW_S)
+
+    async def _tell(self, out: object) -> None:
+        narrator = Narrator()
+        while True:
+            for sentence in narrator.news(self._onlooker.overview(), self._onlooker.errors, self._onlooker.finished):
+                now = datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-4]
+                print(f"{now} {sentence}", file=out, flush=True)  # type: ignore[call-overload]
+            await asyncio.sleep(REDRAW_S)

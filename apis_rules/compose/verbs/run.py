@@ -1,0 +1,46 @@
+"""``apis-rules run``: one node, all nodes of a folder, or the example community."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apis_rules.compose.options import RunOptions, parse_duration
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "target", nargs="?", type=Path, metavar="CONFIG.json|DIR", help="nothing: the example community"
+    )
+    parser.add_argument("--nats", metavar="URL[,URL]", default="", help="where the shared state is")
+    parser.add_argument("--for", dest="for_", metavar="TIME", help="end after this time, such as 10m")
+    parser.add_argument("--until-deals", type=int, metavar="N", help="end when N deals are over")
+    parser.add_argument("--observe", action="store_true", help="decide and show, never ask and never switch")
+    parser.add_argument("--accelerate", type=float, default=10.0, metavar="N", help="speed of the example's clock")
+    parser.add_argument("--start-timeout", type=float, default=30.0, metavar="S", help="to wait for store and driver")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="for what outlives a run")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="json: a summary at the end")
+    parser.epilog = "example:\n  apis-rules run\n  apis-rules run --until-deals 3 --format json"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until stopped."""
+    from apis_rules.compose.run import run_nodes
+
+    options = RunOptions(
+        target=args.target,
+        nats=tuple(url for url in args.nats.split(",") if url),
+        for_s=None if args.for_ is None else parse_duration(args.for_, "--for"),
+        until_deals=args.until_deals,
+        observe=args.observe,
+        accelerate=args.accelerate,
+        start_timeout_s=args.start_timeout,
+        format=args.format,
+        state_dir=args.state_dir,
+    )
+    return asyncio.run(run_nodes(options))

@@ -1,0 +1,155 @@
+"""What the services of one node know together: the unit's own data, its modes and its errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from apis_rules.charts.modes import effective_mode
+from apis_rules.node.unit_clock import UnitClock, local_unit_time_s
+from apis_rules.ports.feed import Feeds
+from apis_rules.ports.types import (
+    ApisData,
+    BatteryData,
+    DcdcData,
+    OesunitData,
+    OperationMode,
+    OperationModes,
+    UnitData,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from typing import Any
+
+    from apis_rules.node.identity import Documents, Identity
+    from apis_rules.node.records import Records
+    from apis_rules.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReading:
+    """The last full answer of the driver, later status answers merged in.
+
+    Attributes:
+        read_at_s: runtime clock when it was asked for.
+        unit_time_s: the unit clock at that moment.
+    """
+
+    document: Mapping[str, Any]
+    time: str
+    read_at_s: float
+    unit_time_s: float
+
+
+class Board:
+    """One node's common knowledge. Services read it; each value has one writer, named here.
+
+    Attributes:
+        reading, unit_clock: written by the controller.
+        local_mode: written by whoever sets the mode.
+        allowed: what the present state of the node's life allows (``node.yaml``); written by the runtime.
+        draining: whether the node is on its way to its end; written by the runtime.
+        trading: why this unit would not trade now, for people; written by the user service.
+    """
+
+    def __init__(self, identity: Identity, documents: Documents, records: Records, clock: Clock) -> None:
+        self.identity = identity
+        self.documents = documents
+        self.records = records
+        self.clock = clock
+        self.unit_clock = UnitClock(identity.zone)
+        self.reading: OwnReading | None = None
+        self.local_mode: OperationMode | None = None
+        self.allowed: frozenset[str] = frozenset()
+        self.draining = False
+        self.observing = False
+        self.is_master = False
+        self.trading = ""
+        self._changes: Feeds[str] = Feeds()
+
+    def changed(self, what: str) -> None:
+        """Wake whoever waits for a change."""
+        self._changes.put(what)
+
+    def changes(self) -> AsyncIterator[str]:
+        """Yield the name of each change from now on."""
+        return self._changes.open()
+
+    def unit_time_s(self) -> float:
+        """Return what the unit clock shows now, in seconds of its local date since 1970."""
+        now_s = self.unit_clock.between(self.clock.now_s())
+        return local_unit_time_s(self.clock.utc_s(), self.identity.zone) if now_s is None else now_s
+
+    @property
+    def reading_fresh(self) -> bool:
+        """Whether the driver has answered lately: a reading is at most two acquisition periods old."""
+        if self.reading is None:
+            return False
+        limit_s = 2 * self.documents.policy.controller.data_acquisition_period_s
+        return self.clock.now_s() - self.reading.read_at_s <= limit_s
+
+    @property
+    def remaining_wh(self) -> int | None:
+        """Remaining energy in whole Wh: nominal capacity times state of charge, cut off (specification 8)."""
+        if self.reading is None:
+            return None
+        rsoc = self.reading.document.get("battery", {}).get("rsoc")
+        if not isinstance(rsoc, int | float):
+            return None
+        return int(self.documents.hw_config.battery_nominal_capacity_wh * rsoc / 100)
+
+    @property
+    def deal_capacity(self) -> int:
+        """How many deals the unit's current allows at once."""
+        deal_current_a = self.documents.policy.mediator.deal.grid_current_a
+        return int(self.documents.hw_config.grid_current_capacity_a / deal_current_a + 1e-9)
+
+    @property
+    def community_mode(self) -> OperationMode:
+        """The community's mode: as set, else as the policy says."""
+        record = self.records.mode()
+        return record.mode if record else OperationMode(self.documents.policy.operation_mode)
+
+    @property
+    def effective_mode(self) -> OperationMode:
+        """What holds for this unit: the stricter of the community's mode and its own (specification 4.3)."""
+        record = self.records.mode()
+        default = OperationMode(self.documents.policy.operation_mode)
+        return effective_mode(record.mode if record else None, default, self.local_mode)
+
+    def unit_data(self) -> UnitData:
+        """Return the unit's data with the keys of specification section 8."""
+        identity, reading = self.identity, self.reading
+        document = dict(reading.document) if reading else {}
+        deals = tuple(self.records.deals_of(identity.unit_id))
+        effective = self.effective_mode
+        return UnitData.model_validate(
+            {
+                **document,
+                "time": reading.time if reading else None,
+                "dcdc": DcdcData.model_validate(document.get("dcdc", {})),
+                "battery": BatteryData.model_validate(document.get("battery", {})),
+                "apis": ApisData(
+                    version=identity.version,
+                    remaining_capacity_wh=self.remaining_wh,
+                    deal_interlock_capacity=self.deal_capacity,
+                    deal_id_list=deals or None,
+                    is_grid_master=True if self.is_master else None,
+                    operation_mode=OperationModes(
+                        community=self.community_mode, local=self.local_mode, effective=effective
+                    ),
+                ),
+                "oesunit": OesunitData.model_validate(
+                    {
+                        **document.get("oesunit", {}),
+                        "communityId": identity.community_id,
+                        "clusterId": identity.cluster_id,
+                        "id": identity.unit_id,
+                        "display": identity.display,
+                        "sn": identity.serial_number,
+                        "budo": "1" if effective is OperationMode.AUTONOMOUS else "0",
+                    }
+                ),
+            }
+        )

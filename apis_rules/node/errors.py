@@ -1,0 +1,249 @@
+"""Errors of this node (specification 10): what is raised here is told to everyone; what concerns this unit is answered.
+
+An event has a category, an extent and a level by its entry in the catalogue. Events about a unit are answered by that
+unit, events about the community by the Grid Master; how, the reaction table says. A warning is told and kept, no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from apis_rules.charts.master import Reaction, ReactionKind
+from apis_rules.decide.outcomes import Action
+from apis_rules.errors import Outage, Refused, Unknown
+from apis_rules.node import messages
+from apis_rules.node.records import MODE, SUSTAIN, ModeRecord, Sustain
+from apis_rules.node.unit_clock import format_unit_time, format_utc
+from apis_rules.ports.state import Write
+from apis_rules.ports.types import ErrorEvent, Extent, Level, OperationMode
+
+if TYPE_CHECKING:
+    from apis_rules.charts.master import Problem
+    from apis_rules.decide.outcomes import RaiseError
+    from apis_rules.node.board import Board
+    from apis_rules.node.catalogue import Catalogue
+    from apis_rules.ports.bundle import CommunityPorts
+    from apis_rules.ports.types import Category, Epoch
+
+log = logging.getLogger("apis_rules.errors")
+
+STREAM: Final = "ERRLOG"
+KEPT_SHOWN: Final = 20
+KEPT_WAITING: Final = 200
+RETRY_S: Final = 1.0
+QUIET_S: Final = 5.0
+"""The same error of the same unit is told again only after this time."""
+
+
+class Actions(Protocol):
+    """What the reactions to this unit's errors do; the runtime offers it."""
+
+    async def stop_deals(self, reason: str) -> None:
+        """Ask for the end of this unit's deals, and wait for it within the policy's limit."""
+
+    async def stop_local(self, reason: str) -> None:
+        """Bring the converter to WAIT."""
+
+    async def resign(self) -> None:
+        """Be master no longer while this unit has an error."""
+
+    async def reset(self) -> None:
+        """Forget what only this process knows: places kept free, negotiations."""
+
+    async def shut_down(self, reason: str) -> None:
+        """End this node."""
+
+
+class Errors:
+    """One node's errors.
+
+    Attributes:
+        shown: the last events that were raised or heard, newest last.
+    """
+
+    def __init__(self, catalogue: Catalogue, ports: CommunityPorts, board: Board) -> None:
+        self.shown: deque[ErrorEvent] = deque(maxlen=KEPT_SHOWN)
+        self._catalogue = catalogue
+        self._ports = ports
+        self._board = board
+        self._untold: deque[ErrorEvent] = deque(maxlen=KEPT_WAITING)
+        self._unanswered: asyncio.Queue[ErrorEvent] = asyncio.Queue()
+        self._some = asyncio.Event()
+        self._last_told_s: dict[tuple[str, str], float] = {}
+        self._seen: deque[str] = deque(maxlen=KEPT_WAITING)
+        self._local_until_s = float("-inf")
+        self._actions: Actions | None = None
+        self.reaction: Reaction | None = None
+
+    def attach(self, actions: Actions) -> None:
+        """Learn who performs reactions."""
+        self._actions = actions
+
+    # Raising.
+
+    def raise_event(self, rule: str, detail: str) -> None:
+        """Raise the entry *rule* of the catalogue about this unit."""
+        entry = self._catalogue.entry(rule)
+        outcome = entry.outcome
+        self._raise(
+            self._event(rule, outcome.category, outcome.extent, outcome.level, entry.sentence({"detail": detail}))
+        )
+
+    def raise_found(self, rule: str, outcome: RaiseError, message: str, deal_id: str) -> None:
+        """Raise what a rule file found about this unit."""
+        event = self._event(rule, outcome.category, outcome.extent, outcome.level, message)
+        self._raise(event.model_copy(update={"deal_id": deal_id or None}))
+
+    def raise_problem(self, problem: Problem, epoch: Epoch) -> None:
+        """Raise what the Grid Master's planner found, in its term's name."""
+        event = self._event(problem.rule, problem.category, problem.extent, problem.level, problem.message)
+        self._raise(event.model_copy(update={"unit_id": problem.unit_id, "deal_id": problem.deal_id, "epoch": epoch}))
+
+    def _event(self, rule: str, category: Category, extent: Extent, level: Level, message: str) -> ErrorEvent:
+        unit_id = self._board.identity.unit_id
+        return ErrorEvent(
+            event_id=uuid.uuid4().hex,
+            rule=rule,
+            unit_id=unit_id,
+            reported_by=unit_id,
+            category=category,
+            extent=extent,
+            level=level,
+            message=message,
+            date_time=self._time(),
+            date_time_utc=format_utc(self._ports.clock.utc_s()),
+        )
+
+    def note(self, text: str) -> None:
+        """Log something that repeats itself or is put right by itself; it is no event."""
+        log.debug("%s: %s", self._board.identity.unit_id, text)
+
+    def _raise(self, event: ErrorEvent) -> None:
+        now_s = self._ports.clock.now_s()
+        key = (event.rule, f"{event.unit_id}:{event.level}")
+        if now_s - self._last_told_s.get(key, float("-inf")) < QUIET_S:
+            return
+        self._last_told_s[key] = now_s
+        self._untold.append(event)
+        self._some.set()
+        self._take(event)
+
+    # Hearing and answering.
+
+    def _take(self, event: ErrorEvent) -> None:
+        """Take an event that was raised here or heard; a second copy counts once."""
+        if event.event_id in self._seen:
+            return
+        self._seen.append(event.event_id)
+        self.shown.append(event)
+        level = logging.WARNING if event.level is Level.WARN else logging.ERROR
+        log.log(level, "%s %s: %s", event.kind, event.unit_id, event.message)
+        if event.level is Level.WARN:
+            return
+        own = event.unit_id == self._board.identity.unit_id
+        by_right = event.reported_by == event.unit_id or event.epoch is not None
+        if event.extent is Extent.LOCAL and own and by_right:
+            self._local_until_s = self._ports.clock.now_s() + self._board.documents.policy.user.error_sustaining_s
+            self._unanswered.put_nowait(event)
+        elif event.extent is Extent.GLOBAL:
+            self._unanswered.put_nowait(event)
+        self._board.changed("errors")
+
+    @property
+    def local_present(self) -> bool:
+        """Whether this unit has an error, or had one within the sustaining time."""
+        return not self._unanswered.empty() or self._ports.clock.now_s() < self._local_until_s
+
+    @property
+    def community_sustaining(self) -> bool:
+        """Whether the community has an error, or had one within the sustaining time."""
+        sustain = self._board.records.sustain()
+        return self.reaction is not None or (sustain is not None and self._ports.clock.utc_s() < sustain.until_utc_s)
+
+    async def run(self) -> None:
+        """Tell, hear and answer until cancelled."""
+        async with asyncio.TaskGroup() as tasks, self._ports.bus.listen(messages.ERRORS) as heard:
+            tasks.create_task(self._tell())
+            tasks.create_task(self._answer())
+            async for body in heard:
+                self._take(messages.read_message(ErrorEvent, body))
+
+    async def _tell(self) -> None:
+        """Tell everyone, and keep every event in the stream, through outages."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._untold:
+                event = self._untold[0]
+                try:
+                    await self._ports.bus.broadcast(messages.ERRORS, event.to_json())
+                    await self._ports.streams.append(STREAM, event.unit_id, event.to_json(), message_id=event.event_id)
+                except (Outage, Unknown, Refused):
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                if self._untold and self._untold[0] is event:
+                    self._untold.popleft()
+
+    async def _answer(self) -> None:
+        """React to one event after the other, FATAL first."""
+        while True:
+            waiting = [await self._unanswered.get()]
+            while not self._unanswered.empty():
+                waiting.append(self._unanswered.get_nowait())
+            for event in sorted(waiting, key=lambda e: e.level is not Level.FATAL):
+                for action in self._catalogue.reactions(event):
+                    await self._react(action, event)
+
+    async def _react(self, action: Action, event: ErrorEvent) -> None:
+        actions = self._actions
+        if actions is None:
+            raise RuntimeError("nobody performs reactions")
+        match action:
+            case Action.STOP_DEALS:
+                await actions.stop_deals(event.message)
+            case Action.STOP_LOCAL:
+                await actions.stop_local(event.message)
+            case Action.RESIGN:
+                await actions.resign()
+            case Action.RESET_LOCAL | Action.RESET_ALL:
+                await actions.reset()
+            case Action.SHUT_DOWN | Action.SHUT_DOWN_ALL:
+                await actions.shut_down(event.message)
+            case Action.SCRAM | Action.DRAIN if self._board.is_master:
+                self.reaction = Reaction(ReactionKind(action), event.message)
+                self._board.changed("records")
+                await self._sustain(event)
+            case Action.MODE_STOP if self._board.is_master:
+                await self._stop_community(event)
+            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP:
+                return  # the Grid Master's business
+
+    def reaction_done(self) -> None:
+        """Learn that the community stands still: the sustaining time goes on, the reaction is over."""
+        self.reaction = None
+
+    async def _sustain(self, event: ErrorEvent) -> None:
+        until_utc_s = self._ports.clock.utc_s() + self._board.documents.policy.grid_master.error_sustaining_s
+        await self._write(SUSTAIN, Sustain(until_utc_s=until_utc_s, reason=event.message).to_json())
+
+    async def _stop_community(self, event: ErrorEvent) -> None:
+        await self._write(MODE, ModeRecord(mode=OperationMode.STOP, reason=event.message).to_json())
+
+    async def _write(self, key: str, value: bytes) -> None:
+        while True:
+            try:
+                await self._ports.ctl.write(Write(key, value))
+            except (Outage, Unknown):
+                await asyncio.sleep(RETRY_S)
+            except Refused:
+                log.exception("%s not written", key)
+                return
+            else:
+                return
+
+    def _time(self) -> str:
+        return format_unit_time(self._board.unit_time_s())

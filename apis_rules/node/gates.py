@@ -1,0 +1,69 @@
+"""What stands before the scenario: ``rules/request.yaml`` and ``rules/accept.yaml``, asked live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from apis_rules.decide.outcomes import Decline as DeclineOutcome
+from apis_rules.node.questions import ACCEPT, REQUEST, describe, open_question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from apis_rules.decide.decision import Decider
+    from apis_rules.node.board import Board
+    from apis_rules.node.errors import Errors
+    from apis_rules.node.mediator import Places
+    from apis_rules.ports.types import DeclineReason
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A gate that is closed, and why."""
+
+    reason: DeclineReason
+    sentence: str
+
+
+class Gates:
+    """The gates of one unit."""
+
+    def __init__(self, board: Board, errors: Errors) -> None:
+        self._board = board
+        self._errors = errors
+        self.exchange_rules()
+
+    def exchange_rules(self) -> None:
+        """Go by the policy and hwConfig that the documents now hold."""
+        self._request = open_question(REQUEST, self._board.documents)
+        self._accept = open_question(ACCEPT, self._board.documents)
+
+    def closed_for_request(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
+        """Return the first closed gate of an own request, None where it may be made."""
+        return self._first(self._request, places, request)
+
+    def closed_for_accept(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
+        """Return the first closed gate of an answer to another unit's request."""
+        return self._first(self._accept, places, request)
+
+    def _first(self, decider: Decider, places: Places, request: Mapping[str, Any]) -> Closed | None:
+        board = self._board
+        document = describe(
+            board,
+            self._errors,
+            ready="request" in board.allowed and board.reading_fresh and board.records.fresh,
+        )
+        # A place that is kept free counts as a deal of its direction.
+        document["deals"] += places.as_deals(board.identity.unit_id)
+        document["request"] = request
+        decision = decider.decide(document, board.clock.now_s())
+        for alarm in decision.alarms:
+            self._errors.raise_event("engine_differs", alarm)
+        hit = decision.first
+        if hit is None:
+            return None
+        outcome = hit.outcome
+        if not isinstance(outcome, DeclineOutcome):
+            raise TypeError(f"rule {hit.rule.id} of a gate does not decline")
+        return Closed(outcome.reason, hit.message)

@@ -1,0 +1,125 @@
+"""What nodes say to each other over the bus, beside requests and their answers (``ports.types``)."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from apis_rules.errors import Refused
+from apis_rules.ports.types import DcdcData, Epoch, Outcome, UnitData
+from apis_rules.ports.types.model import WireModel
+
+REQUEST: Final = "request"
+SETTLED: Final = "settled"
+DATA: Final = "data"
+ANNOUNCE: Final = "announce"
+REFRESH: Final = "refresh"
+VOLTAGE_GOING: Final = "voltage-going"
+ERRORS: Final = "errors"
+TAKE_OVER: Final = "take-over"
+
+
+M = TypeVar("M", bound=WireModel)
+
+
+def read_message(kind: type[M], body: bytes) -> M:
+    """Read what another node sent.
+
+    Raises:
+        Refused: it is no such message; the sender is told, and this node goes on.
+    """
+    try:
+        return kind.from_json(body)
+    except ValidationError as error:
+        raise Refused(f"not a {kind.__name__}: {error.errors()[0]['msg']}") from error
+
+
+class Hardware(WireModel):
+    """What a Grid Master must know of a unit's hardware (hwConfig, specification 6.2)."""
+
+    capacity_a: float
+    allowance_a: float
+    efficient_ratio: float | None = None
+
+
+class DataWanted(WireModel):
+    """Asks a unit for its data. *fresh*: read from the driver after the question came."""
+
+    fresh: bool = False
+
+
+class UnitReport(WireModel):
+    """A unit's data, how old it is, and who says it.
+
+    Attributes:
+        boot: identity of the running node; commands name it.
+        age_s: how long before this answer the driver was asked.
+        unit_time_s: the unit clock at that reading, seconds of its local date since 1970.
+        epoch: the highest that the unit has seen.
+        trading: why it does not trade, for people; empty where it does.
+    """
+
+    unit_id: str
+    boot: str
+    data: UnitData
+    age_s: float
+    unit_time_s: float
+    hardware: Hardware
+    epoch: Epoch | None = None
+    trading: str = ""
+
+
+class Announcement(WireModel):
+    """A Grid Master's term has begun."""
+
+    epoch: Epoch
+    owner: str
+
+
+class AnnouncementAnswer(WireModel):
+    """Either the term is acknowledged, and no older command is open, or *declined* says why not.
+
+    Attributes:
+        highest: the epoch that a declining unit has seen.
+        outcome: of the last command, None where there never was one.
+        status: the converter, freshly read.
+    """
+
+    unit_id: str
+    boot: str
+    declined: str | None = None
+    highest: Epoch | None = None
+    outcome: Outcome | None = None
+    status: DcdcData | None = None
+    report: UnitReport | None = None
+
+
+class Refresh(WireModel):
+    """The Grid Master's sign of life for one unit."""
+
+    epoch: Epoch
+    number: int
+    deal_ids: tuple[str, ...] = ()
+
+
+class Going(WireModel):
+    """The unit that holds the voltage says that it will stop."""
+
+    unit_id: str
+    reason: str
+
+
+class Settled(WireModel):
+    """A negotiation has ended: who was not chosen need not keep anything free for it."""
+
+    negotiation_id: str
+    chosen_unit_id: str | None = None
+
+
+class MasterReport(WireModel):
+    """What the Grid Master says of itself, for displays and tools."""
+
+    unit_id: str
+    epoch: int
+    waiting: tuple[str, ...] = ()

@@ -1,0 +1,171 @@
+"""The community's records as this node's view shows them: typed, and each value parsed once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pydantic import ValidationError
+
+from apis_rules.errors import ApisRulesError
+from apis_rules.ports.types import ActiveRecord, Deal, Epoch, GridRecord, Lock, OperationMode
+from apis_rules.ports.types.model import WireModel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from apis_rules.ports.state import Entry, View
+
+GRID: Final = "grid"
+ACTIVE: Final = "active"
+MODE: Final = "mode"
+SUSTAIN: Final = "sustain"
+EPOCH: Final = "gm.epoch"
+DEAL: Final = "deal."
+LOCK: Final = "lock."
+STOP: Final = "stop."
+WATCHED: Final = ("gm.", GRID, ACTIVE, DEAL, LOCK, STOP, MODE, SUSTAIN)
+
+KNOWN_FORMAT: Final = 1
+
+M = TypeVar("M", bound=WireModel)
+
+
+class UnknownRecord(ApisRulesError):
+    """A record was written by a program that is newer or older than this one, or is damaged."""
+
+
+class Sustain(WireModel):
+    """``sustain``: until when a community error keeps everybody from trading (UTC seconds since 1970), and why."""
+
+    until_utc_s: float
+    reason: str
+
+
+class StopRequest(WireModel):
+    """``stop.<deal>.<unit>``: a party asks the Grid Master to end the deal."""
+
+    reason: str
+
+
+class ModeRecord(WireModel):
+    """``mode``: the community's operation mode, as an operator or an error reaction set it.
+
+    Attributes:
+        amnesia: the mode is stop because the store was lost or went back; cleared by an operator's next mode.
+    """
+
+    mode: OperationMode
+    reason: str = ""
+    amnesia: bool = False
+
+
+class Records:
+    """Typed access to a view of ``ctl``. Parsing a value that has not changed costs a look-up."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._parsed: dict[str, tuple[int, WireModel]] = {}
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the picture is current."""
+        return self._view.fresh
+
+    @property
+    def revision(self) -> int:
+        """The highest revision in the picture."""
+        return self._view.revision
+
+    @property
+    def store_id(self) -> str:
+        """Identity of the store's present life."""
+        return self._view.store_id
+
+    def changes(self) -> AsyncIterator[Entry]:
+        """Yield each change from now on."""
+        return self._view.changes()
+
+    async def wait_fresh(self) -> None:
+        """Return when the picture is current."""
+        await self._view.wait_fresh()
+
+    def entry(self, key: str) -> Entry:
+        """Return one key as the view has it."""
+        return self._view.get(key)
+
+    def grid(self) -> tuple[GridRecord, int]:
+        """Who holds the voltage, with the record's revision."""
+        return self._one(GRID, GridRecord) or GridRecord(), self._view.get(GRID).revision
+
+    def active(self) -> tuple[ActiveRecord, int]:
+        """Which converters may be active, with the record's revision."""
+        return self._one(ACTIVE, ActiveRecord) or ActiveRecord(), self._view.get(ACTIVE).revision
+
+    def epoch(self) -> Epoch | None:
+        """The last epoch that was started."""
+        return self._one(EPOCH, Epoch)
+
+    def mode(self) -> ModeRecord | None:
+        """The community's mode, None where nobody has set one."""
+        return self._one(MODE, ModeRecord)
+
+    def sustain(self) -> Sustain | None:
+        """The time after a community error."""
+        return self._one(SUSTAIN, Sustain)
+
+    def deals(self) -> Mapping[str, tuple[Deal, int]]:
+        """Return deal id → (deal, revision)."""
+        return self._all(DEAL, Deal)
+
+    def deals_of(self, unit_id: str) -> Mapping[str, Deal]:
+        """Return the deals in which a unit is a party."""
+        return {i: deal for i, (deal, _) in self.deals().items() if unit_id in deal.record.units}
+
+    def locks(self) -> Mapping[str, tuple[Lock, int]]:
+        """Return unit id → (lock, revision)."""
+        return self._all(LOCK, Lock)
+
+    def lock(self, unit_id: str) -> Lock:
+        """Return the deals a unit is in, and whether it is excluded."""
+        return self._one(LOCK + unit_id, Lock) or Lock()
+
+    def stop_requests(self) -> Mapping[str, Mapping[str, tuple[StopRequest, int]]]:
+        """Return deal id → unit id → (request, revision)."""
+        found: dict[str, dict[str, tuple[StopRequest, int]]] = {}
+        for rest, request in self._all(STOP, StopRequest).items():
+            deal_id, _, unit_id = rest.rpartition(".")
+            found.setdefault(deal_id, {})[unit_id] = request
+        return found
+
+    def _all(self, prefix: str, kind: type[M]) -> dict[str, tuple[M, int]]:
+        found = {}
+        for key, entry in self._view.entries(prefix).items():
+            record = self._one(key, kind)
+            if record is not None:
+                found[key.removeprefix(prefix)] = (record, entry.revision)
+        return found
+
+    def _one(self, key: str, kind: type[M]) -> M | None:
+        entry = self._view.get(key)
+        if entry.value is None:
+            self._parsed.pop(key, None)
+            return None
+        known = self._parsed.get(key)
+        if known is not None and known[0] == entry.revision and isinstance(known[1], kind):
+            return known[1]
+        record = _parse(key, entry.value, kind)
+        self._parsed[key] = (entry.revision, record)
+        return record
+
+
+def _parse(key: str, value: bytes, kind: type[M]) -> M:
+    try:
+        written = json.loads(value)
+        found = written.get("format", KNOWN_FORMAT)
+        if found != KNOWN_FORMAT:
+            raise UnknownRecord(f"{key} has format {found}; this program knows {KNOWN_FORMAT}")
+        return kind.model_validate(written)
+    except (ValueError, AttributeError) as error:
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise UnknownRecord(f"{key} cannot be read: {detail}") from error

@@ -1,0 +1,313 @@
+"""One node: its services, its life by ``statecharts/node.yaml``, and its end.
+
+The services run as tasks of one group. What one of them cannot handle ends the node: the group is cancelled, and the
+converter is brought to WAIT before the error goes on to whoever started the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from apis_rules.charts import bundled_chart, chart_values, compile_chart
+from apis_rules.charts import node as node_chart
+from apis_rules.charts.node import (
+    BringToWait,
+    Exit,
+    Join,
+    LeaveMastership,
+    NodeLife,
+    ReportHolding,
+    StopDeals,
+    TellRefusal,
+)
+from apis_rules.charts.unit import StopLocal
+from apis_rules.errors import ApisRulesError, Outage, PortError
+from apis_rules.node import messages
+from apis_rules.node.deal_log import write_file
+from apis_rules.node.records import WATCHED, Records
+from apis_rules.node.services import Services
+from apis_rules.ports.types import ConverterMode, DcdcData
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from apis_rules.charts import Machine, Timers
+    from apis_rules.node.identity import Documents, Identity
+    from apis_rules.node.state_dir import StateStore
+    from apis_rules.ports.bundle import NodePorts
+
+LOOK_S: Final = 0.5
+LAST_STOP_S: Final = 10.0
+LAST_STOP_PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a node is given beside its ports.
+
+    Attributes:
+        times: the wiring's times in effect.
+        write: puts a deal log in its place.
+        temporary: stands for ``{tmpdir}`` in file formats.
+        refusal: why this node may not join, known before it was started; empty where nothing is known against it.
+    """
+
+    times: Any
+    store: StateStore
+    temporary: Path
+    source: random.Random
+    write: Callable[[Path, bytes], Awaitable[None]] = write_file
+    refusal: str = ""
+    observing: bool = False
+    start_timeout_s: float = 30.0
+
+
+class NodeEnded(ApisRulesError):
+    """The node has ended by itself, with the exit code that its chart gave."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"the node has ended with exit code {exit_code}")
+        self.exit_code = exit_code
+
+
+class Node:
+    """A node. ``run`` returns its exit code.
+
+    Attributes:
+        life: where it stands, by ``node.yaml``.
+        services: None before the node has begun to run.
+    """
+
+    def __init__(self, identity: Identity, documents: Documents, ports: NodePorts, around: Surroundings) -> None:
+        self.identity = identity
+        self.documents = documents
+        self.life = NodeLife()
+        self.services: Services | None = None
+        self._ports = ports
+        self._around = around
+        self._clock = ports.community.clock
+        chart = bundled_chart("node")
+        self._machine: Machine[NodeLife] = compile_chart(
+            chart, node_chart.EFFECTS, chart_values(chart, documents.values())
+        )
+        self._timers: Timers = self._machine.start_timers(self.life.state, self._clock.now_s())
+        self._wishes: asyncio.Queue[str] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def terminate(self) -> None:
+        """Ask for an orderly end; asked twice, it hurries."""
+        self._wish("terminate")
+
+    @property
+    def state(self) -> str:
+        """The present state of the node's life."""
+        return self.life.state
+
+    async def run(self) -> int:
+        """Live until the chart ends it. Raises what a service could not handle, once the converter is in WAIT."""
+        async with self._ports.community.ctl.watch(*WATCHED) as view:
+            try:
+                await self._live(Records(view))
+            except BaseExceptionGroup as group:
+                ended = next((e for e in _leaves(group) if isinstance(e, NodeEnded)), None)
+                if ended is not None and all(isinstance(e, NodeEnded) for e in _leaves(group)):
+                    return ended.exit_code
+                await self._last_stop()
+                raise
+            except asyncio.CancelledError:
+                await self._last_stop()
+                raise
+        raise RuntimeError("a node's services do not return")
+
+    async def _live(self, records: Records) -> None:
+        services = self.services = Services(self.identity, self.documents, self._ports, records, self._around)
+        services.errors.attach(_Reactions(self, services))
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(services.supervisor.run())
+            tasks.create_task(services.errors.run())
+            tasks.create_task(services.controller.run())
+            tasks.create_task(self._ports.community.decisions.run())
+            tasks.create_task(self._pump_records(records, services))
+            tasks.create_task(self._pump_board(services))
+            tasks.create_task(self._give_up())
+            await self._loop(services)
+
+    # The life.
+
+    async def _loop(self, services: Services) -> None:
+        while True:
+            services.life_progress.beat()
+            self._changed.clear()
+            await self._look(services)
+            deadline = self._machine.next_deadline(self._timers)
+            wait_s = LOOK_S if deadline is None else min(LOOK_S, max(0.0, deadline.at_s - self._clock.now_s()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.01, wait_s)):
+                    await self._changed.wait()
+
+    async def _look(self, services: Services) -> None:
+        deadline = self._machine.next_deadline(self._timers)
+        if deadline is not None and deadline.at_s <= self._clock.now_s():
+            await self._advance(deadline.event, services)
+        while not self._wishes.empty():
+            await self._advance(self._wishes.get_nowait(), services)
+        unit = services.controller.unit
+        if self.life.state in ("looking", "quieting") and unit.read_at_s is not None and unit.state != "looking":
+            await self._advance("found", services)
+        if self.life.state == "checking" and services.board.records.fresh:
+            await self._advance("checked", services)
+        lost = not (
+            self._ports.community.link.connected and services.board.records.fresh and services.board.reading_fresh
+        )
+        if lost:
+            await self._advance("lost", services)
+        elif self.life.state == "degraded":
+            await self._advance("restored", services)
+        await self._advance("look", services)
+
+    async def _advance(self, event: str, services: Services) -> None:
+        plan = self._machine.advance(self.life, event, self._facts(services))
+        self._timers = self._machine.move_timers(self._timers, plan, self._clock.now_s())
+        if plan.state != self.life.state:
+            services.board.changed("life")
+        self.life = plan.record
+        services.board.allowed = self._machine.chart.allows(plan.state)
+        services.board.draining = plan.state in ("draining", "forcing")
+        for command in plan.commands:
+            await self._perform(command, services)
+
+    def _facts(self, services: Services) -> dict[str, object]:
+        unit, board = services.controller.unit, services.board
+        quiet = unit.confirmed_wait
+        return {
+            "converter": _converter(unit.dcdc, quiet=quiet),
+            "quiet": quiet,
+            "idle": quiet and not board.records.deals_of(self.identity.unit_id),
+            "may_join": not self._around.refusal,
+            "observing": self._around.observing,
+            "mode": str(board.effective_mode),
+        }
+
+    async def _perform(self, command: object, services: Services) -> None:
+        match command:
+            case BringToWait():
+                services.controller.put(StopLocal("the node's own wish"))
+            case ReportHolding():
+                services.errors.raise_event("found_holding", "")
+            case Join():
+                self._join(services)
+            case TellRefusal():
+                services.errors.raise_event("refused", self._around.refusal)
+            case StopDeals():
+                for deal_id in services.board.records.deals_of(self.identity.unit_id):
+                    self._start(self._ask_to_stop(services, deal_id))
+            case LeaveMastership():
+                services.grid_master.halt()
+            case Exit(code):
+                await services.grid_master.until_halted(self._around.times.limit_s)
+                raise NodeEnded(code)
+            case _:
+                raise TypeError(f"the chart of the node asks for {command!r}")
+
+    def _join(self, services: Services) -> None:
+        for service in (
+            services.mediator.run(),
+            services.user.run(),
+            services.grid_master.run(),
+            services.deal_log.run(),
+        ):
+            self._start(service)
+
+    async def _ask_to_stop(self, services: Services, deal_id: str) -> None:
+        try:
+            await services.mediator.ask_to_stop(deal_id, "the unit leaves its deals")
+        except PortError as error:
+            services.errors.note(f"stop of {deal_id} not asked for yet: {error}")
+
+    async def _give_up(self) -> None:
+        await asyncio.sleep(self._around.start_timeout_s)
+        if self.life.state in ("looking", "quieting", "checking"):
+            self._wish("gave_up")
+
+    async def _pump_records(self, records: Records, services: Services) -> None:
+        async for _ in records.changes():
+            services.mediator.forget_agreed()
+            services.board.changed("records")
+
+    async def _pump_board(self, services: Services) -> None:
+        async for _ in services.board.changes():
+            self._changed.set()
+
+    def _wish(self, event: str) -> None:
+        self._wishes.put_nowait(event)
+        self._changed.set()
+
+    def _start(self, coroutine: Any) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the node is not running")
+        self._tasks.create_task(coroutine)
+
+    async def _last_stop(self) -> None:
+        """Bring the converter to WAIT without any service: they are gone."""
+        device = self._ports.device
+        with contextlib.suppress(TimeoutError, PortError):
+            async with asyncio.timeout(LAST_STOP_S):
+                mode = DcdcData.model_validate((await device.read_status()).document.get("dcdc", {})).status.mode
+                if mode is ConverterMode.VOLTAGE_REFERENCE:
+                    going = messages.Going(unit_id=self.identity.unit_id, reason="the node has failed")
+                    with contextlib.suppress(Outage):
+                        await self._ports.community.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())
+                while mode is not ConverterMode.WAIT:
+                    await device.stop(self.documents.policy.operation_grid_voltage_v)
+                    reading = await device.read_status()
+                    mode = DcdcData.model_validate(reading.document.get("dcdc", {})).status.mode
+                    await asyncio.sleep(0 if mode is ConverterMode.WAIT else LAST_STOP_PAUSE_S)
+
+
+class _Reactions:
+    """What the reactions to this unit's errors do."""
+
+    def __init__(self, node: Node, services: Services) -> None:
+        self._node = node
+        self._services = services
+
+    async def stop_deals(self, reason: str) -> None:
+        limit_s = self._node.documents.policy.controller.stop_me_timeout_s
+        await self._services.mediator.leave_deals(reason, limit_s)
+
+    async def stop_local(self, reason: str) -> None:
+        await self._services.controller.stop_local(reason, self._node.documents.policy.controller.stop_me_timeout_s)
+
+    async def resign(self) -> None:
+        self._services.grid_master.pause_candidacy()
+
+    async def reset(self) -> None:
+        self._services.mediator.forget()
+
+    async def shut_down(self, reason: str) -> None:
+        _ = reason
+        self._node._wish("fatal")  # noqa: SLF001 - one class in two parts
+
+
+def _converter(dcdc: DcdcData, *, quiet: bool) -> str:
+    mode = dcdc.status.mode
+    if mode is ConverterMode.VOLTAGE_REFERENCE:
+        return "holding"
+    if mode is not None and mode.current_controlled:
+        return "current"
+    return "wait" if mode is ConverterMode.WAIT or quiet else "other"
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

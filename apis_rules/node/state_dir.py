@@ -1,0 +1,83 @@
+"""What a node keeps over its restarts: small files, each written whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StateStore(Protocol):
+    """A few named values that outlive the process."""
+
+    def load(self, name: str) -> bytes | None:
+        """Return what was saved last under *name*. Raises ``OSError``."""
+
+    async def save(self, name: str, content: bytes, *, durable: bool) -> None:
+        """Keep *content* under *name*; *durable*: it must survive a loss of power. Raises ``OSError``."""
+
+
+class MemoryStateStore:
+    """``StateStore`` of a simulated node: outlives the node, not the simulation.
+
+    Attributes:
+        full: every save fails, as on a full disk.
+    """
+
+    def __init__(self) -> None:
+        self.full = False
+        self._kept: dict[str, bytes] = {}
+
+    def load(self, name: str) -> bytes | None:
+        """Return what was saved last under *name*."""
+        return self._kept.get(name)
+
+    async def save(self, name: str, content: bytes, *, durable: bool) -> None:
+        """Keep *content* under *name*."""
+        _ = durable
+        if self.full:
+            raise OSError("no space left")
+        self._kept[name] = content
+
+
+class FileStateStore:
+    """``StateStore`` in a folder of this process alone (``file_lock``). Saves land in the order of asking."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._row = asyncio.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self, name: str) -> bytes | None:
+        """Return what was saved last under *name*."""
+        file = self._folder / name
+        return file.read_bytes() if file.exists() else None
+
+    async def save(self, name: str, content: bytes, *, durable: bool) -> None:
+        """Write a new file beside the old one and put it in its place."""
+        async with self._row:
+            await asyncio.to_thread(write_whole, self._folder / name, content, durable=durable)
+
+
+def write_whole(file: Path, content: bytes, *, durable: bool) -> None:
+    """Replace *file* so that at every moment either the old or the new content is there, never a part. May block."""
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        with beside.open("wb") as out:
+            out.write(content)
+            out.flush()
+            if durable:
+                os.fsync(out.fileno())
+        beside.replace(file)
+        if durable:
+            folder = os.open(file.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""Every loop is watched: one that stands still is an error that ends the node, never a silence."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.errors import ApisRulesError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from apis_rules.ports.clock import Clock
+
+LOOK_S: Final = 0.5
+
+
+class LoopStalled(ApisRulesError):
+    """A loop made no progress within its limit."""
+
+
+class Progress:
+    """One loop's sign of life: ``beat`` at each pass; longer than *limit_s* without one is a standstill.
+
+    Waiting for a device within its own deadline is progress: ``waiting`` adds that deadline to the limit.
+    """
+
+    def __init__(self, name: str, clock: Clock, limit_s: float) -> None:
+        self.name = name
+        self._clock = clock
+        self._limit_s = limit_s
+        self._allowance_s = 0.0
+        self._beaten_at_s = clock.now_s()
+
+    def beat(self) -> None:
+        """Say that the loop goes round."""
+        self._beaten_at_s = self._clock.now_s()
+
+    @contextmanager
+    def waiting(self, deadline_s: float) -> Iterator[None]:
+        """Wait for something that may rightly take so long."""
+        self.beat()
+        self._allowance_s = deadline_s
+        try:
+            yield
+        finally:
+            self._allowance_s = 0.0
+            self.beat()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the last beat is recent enough."""
+        return self._clock.now_s() - self._beaten_at_s <= self._limit_s + self._allowance_s
+
+
+class Supervisor:
+    """Watches the loops of one node."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loops: list[Progress] = []
+
+    def watch(self, name: str, limit_s: float) -> Progress:
+        """Begin to watch a loop."""
+        progress = Progress(name, self._clock, limit_s)
+        self._loops.append(progress)
+        return progress
+
+    async def run(self) -> None:
+        """Look again and again.
+
+        Raises:
+            LoopStalled: a loop stands still.
+        """
+        while True:
+            before_s = self._clock.now_s()
+            await asyncio.sleep(LOOK_S)
+            if self._clock.now_s() - before_s > 2 * LOOK_S:
+                # The whole process stood still (suspended machine): the loops get their chance before they are judged.
+                for loop in self._loops:
+                    loop.beat()
+                continue
+            stalled = [loop.name for loop in self._loops if not loop.alive]
+            if stalled:
+                raise LoopStalled(f"no progress: {', '.join(stalled)}")

@@ -1,0 +1,255 @@
+"""The *user* (specification 3.2, 4.5): puts the scenario to the unit's state, and speaks for it.
+
+It asks when something has changed that could make a deal: another band of the battery, a deal that ended, a mode. While
+nothing changes it asks again after the policy's house-keeping period.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.decide.choosing import Candidate, Strategy, choose_accept
+from apis_rules.decide.declared import deal_limits, declared_scenario
+from apis_rules.decide.intent import Asker, compile_scenario, scenario_facts
+from apis_rules.decide.ruleset import LiveRuleset
+from apis_rules.documents.model import canonical_hash
+from apis_rules.errors import Outage
+from apis_rules.node.unit_clock import time_of_day_s
+from apis_rules.ports.types import Accept, Decline, DeclineReason, Request
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+    from apis_rules.decide.intent import Intent, Proposal
+    from apis_rules.node.board import Board
+    from apis_rules.node.errors import Errors
+    from apis_rules.node.gates import Closed, Gates
+    from apis_rules.node.mediator import Mediator
+    from apis_rules.node.supervision import Progress
+    from apis_rules.ports.decisions import DecisionLog
+
+LONGEST_PAUSE_S: Final = 1.0
+SHY_S: Final = 0.4
+"""Units that change at the same moment ask within this time one after the other, in an order that chance decides."""
+
+
+class User:
+    """One unit's user."""
+
+    def __init__(
+        self,
+        board: Board,
+        gates: Gates,
+        decisions: DecisionLog,
+        errors: Errors,
+        progress: Progress,
+        source: random.Random,
+    ) -> None:
+        self._board = board
+        self._gates = gates
+        self._decisions = decisions
+        self._errors = errors
+        self._progress = progress
+        self._random = source
+        self._mediator: Mediator | None = None
+        self.exchange_scenario()
+
+    def attach(self, mediator: Mediator) -> None:
+        """Learn who negotiates."""
+        self._mediator = mediator
+
+    def exchange_scenario(self) -> None:
+        """Go by the scenario and policy that the documents now hold."""
+        documents = self._board.documents
+        self._limits = deal_limits(documents.policy)
+        self._scenario = compile_scenario(declared_scenario(documents.scenario))
+        self._hash = canonical_hash(documents.scenario.to_document())
+        # Every rule of a scenario permits: where engine and oracle differ, no request and no accept is the safe answer.
+        names = self._scenario.ruleset.names
+        self._live = LiveRuleset(self._scenario.ruleset, dict.fromkeys(names, False))
+
+    async def run(self) -> None:
+        """Ask for energy whenever there is a reason to, until cancelled."""
+        changes = self._board.changes()
+        asked_for: tuple[object, ...] | None = None
+        asked_at_s = self._board.clock.now_s()
+        while True:
+            self._progress.beat()
+            situation = self._situation()
+            if situation != asked_for:
+                with self._progress.waiting(SHY_S):
+                    await asyncio.sleep(self._random.uniform(0, SHY_S))
+                asked_for = self._situation()
+                await self._ask_once()
+                asked_at_s = self._board.clock.now_s()
+                # What the own negotiation itself has changed (a place kept free, a deal) is no reason to ask again.
+                asked_for = asked_for if asked_for == self._situation() else None
+                if asked_for is None:
+                    continue
+            again_at_s = asked_at_s + self._board.documents.policy.user.house_keeping_period_s
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(LONGEST_PAUSE_S, max(0.0, again_at_s - self._board.clock.now_s()))):
+                    await anext(changes)
+            if self._board.clock.now_s() >= again_at_s:
+                asked_for = None
+
+    def _situation(self) -> tuple[object, ...]:
+        """Return what decides whether asking is worth while; where it has not changed, neither have the answers."""
+        intent = self._intent(None)
+        closed = self._closed(intent.request)
+        return (
+            intent.status,
+            intent.request.rule if intent.request else None,
+            closed.reason if closed else None,
+            tuple(sorted(self._board.records.deals())),
+        )
+
+    def _closed(self, proposal: Proposal | None) -> Closed | None:
+        request = self._request(proposal).to_document() if proposal else {}
+        return self._gates.closed_for_request(self._own_mediator.places(), request)
+
+    async def _ask_once(self) -> None:
+        intent = self._intent(None)
+        proposal = intent.request
+        closed = self._closed(proposal)
+        if closed is not None:
+            self._board.trading = closed.sentence
+            return
+        if proposal is None:
+            self._board.trading = f"nothing to ask for: {_why_nothing(intent)}"
+            return
+        request = self._request(proposal)
+        policy = self._board.documents.policy
+        try:
+            with self._progress.waiting(policy.mediator.negotiation_timeout_s + 5.0):
+                negotiated = await self._own_mediator.negotiate(request)
+        except Outage:
+            self._board.trading = "not connected"
+            return
+        self._board.trading = "" if negotiated.deal_id else negotiated.reason
+        self._decisions.record(
+            {
+                "question": "request",
+                "unitId": request.unit_id,
+                "time": request.date_time,
+                "rule": proposal.rule,
+                "rules": self._hash,
+                "request": request.to_document(),
+                "dealId": negotiated.deal_id,
+                "reason": negotiated.reason,
+                "declines": {d.unit_id: str(d.reason) for d in negotiated.declines},
+            }
+        )
+
+    @property
+    def _own_mediator(self) -> Mediator:
+        if self._mediator is None:
+            raise RuntimeError("no mediator is attached")
+        return self._mediator
+
+    # The scenario's decisions.
+
+    def _intent(self, asker: Asker | None) -> Intent:
+        reading = self._board.reading
+        remaining_wh = self._board.remaining_wh
+        time_s = time_of_day_s(reading.unit_time_s) if reading else 0
+        if reading is None or remaining_wh is None:
+            return self._scenario.intent((), time_s, None)
+        matched = self._live.match(scenario_facts(time_s, remaining_wh, asker))
+        if matched.alarm:
+            self._errors.raise_event("engine_differs", matched.alarm)
+        return self._scenario.intent(matched.hits, time_s, remaining_wh)
+
+    def answer(self, request: Request) -> Accept | Decline:
+        """Say what this unit answers to another one's request (specification 4.5)."""
+        own_direction = request.type.opposite
+        closed = self._gates.closed_for_accept(self._own_mediator.places(), request.to_document())
+        if closed is not None:
+            return self._decline(request, closed.reason, closed.sentence)
+        unit_id = self._board.identity.unit_id
+        for_other = request.pair_unit_id is not None and request.pair_unit_id != unit_id
+        intent = self._intent(Asker(request.unit_id, for_other))
+        proposal = intent.accepts.get(own_direction)
+        if proposal is None:
+            return self._decline(request, DeclineReason.SCENARIO, _why_nothing(intent))
+        if not self._limits.offers(proposal.amount_wh):
+            return self._decline(request, DeclineReason.TOO_SMALL, f"{proposal.amount_wh} Wh")
+        documents = self._board.documents
+        return Accept(
+            negotiation_id=request.negotiation_id,
+            unit_id=unit_id,
+            type=own_direction,
+            amount_wh=proposal.amount_wh,
+            deal_grid_current_a=documents.policy.mediator.deal.grid_current_a,
+            grid_current_capacity_a=documents.hw_config.grid_current_capacity_a,
+            date_time=self._time(),
+            reserved_s=documents.policy.mediator.reservation_time_s,
+            point_per_wh=proposal.offer.point_per_wh,
+            pair_unit_id=proposal.offer.pair_unit_id,
+            efficient_grid_voltage_v=self._efficient_grid_voltage_v(),
+        )
+
+    def choose(self, request: Request, accepts: Sequence[Accept]) -> Accept | None:
+        """Say which of the accepts to an own request is taken (specification 6.3)."""
+        reading = self._board.reading
+        strategy = self._scenario.scenario.strategy_at(time_of_day_s(reading.unit_time_s)) if reading else None
+        candidates = [
+            Candidate(a.unit_id, a.type, a.amount_wh, a.point_per_wh, a.pair_unit_id)
+            for a in accepts
+            if self._limits.deal_amount_wh(request.amount_wh, a.amount_wh) is not None
+        ]
+        own = Candidate(request.unit_id, request.type, request.amount_wh, request.point_per_wh, request.pair_unit_id)
+        chosen = choose_accept(strategy or Strategy.AMOUNT, own, candidates)
+        if chosen is None:
+            return None
+        return next(a for a in accepts if a.unit_id == candidates[chosen].unit_id)
+
+    def deal_amount_wh(self, request_wh: int, accept_wh: int) -> int | None:
+        """Return the amount of a deal within the policy's limits, None where it is too small."""
+        return self._limits.deal_amount_wh(request_wh, accept_wh)
+
+    def _request(self, proposal: Proposal) -> Request:
+        policy = self._board.documents.policy
+        return Request(
+            negotiation_id=str(uuid.uuid4()),
+            unit_id=self._board.identity.unit_id,
+            type=proposal.offer.direction,
+            amount_wh=proposal.amount_wh,
+            deal_grid_current_a=policy.mediator.deal.grid_current_a,
+            date_time=self._time(),
+            point_per_wh=proposal.offer.point_per_wh,
+            pair_unit_id=proposal.offer.pair_unit_id,
+            efficient_grid_voltage_v=self._efficient_grid_voltage_v(),
+        )
+
+    def _time(self) -> str:
+        return self._board.reading.time if self._board.reading else ""
+
+    def _efficient_grid_voltage_v(self) -> float | None:
+        ratio = self._board.documents.hw_config.efficient_battery_grid_voltage_ratio
+        battery_v = self._board.unit_data().dcdc.meter.battery_voltage_v
+        return None if ratio is None or battery_v is None else ratio * battery_v
+
+    def _decline(self, request: Request, reason: DeclineReason, detail: str = "") -> Decline:
+        return Decline(
+            negotiation_id=request.negotiation_id,
+            unit_id=self._board.identity.unit_id,
+            reason=reason,
+            detail=detail,
+        )
+
+
+def _why_nothing(intent: Intent) -> str:
+    match intent.missing:
+        case "remaining_wh":
+            return "the remaining energy is not known"
+        case "section":
+            return "no section of the scenario is in effect at this time of day"
+        case "band":
+            return "the remaining energy is in no band"
+        case _:
+            return f"the scenario says nothing for {intent.status}"
