@@ -59,7 +59,8 @@ def main() -> int:
         before = resident_mb()
         decide(rules, args.decisions)
         sys.stdout.write(f"{args.decisions} decisions: {before:.1f} MB, grew by {resident_mb() - before:.2f} MB\n")
-    swap(30, min(args.trials, 2))
+    # The first few hundred shape the heap; from then on nothing may be added.
+    swap(min(args.swaps, 700), min(args.trials, 2))
     before = resident_mb()
     swap(args.swaps, args.trials)
     grown = resident_mb() - before
