@@ -1,7 +1,8 @@
 """Sets of whole numbers as half-open spans ``[start, end)``: exact arithmetic over bands (Wh) and windows (s).
 
 Sets of all numbers, with open ends and fractions, are in ``intervals``; whole Wh and seconds need neither, since above
-3360 means from 3361 on. A bound is a whole number or an infinity. The spans of a set are sorted and do not touch: equal sets are equal values.
+3360 means from 3361 on. A bound is a whole number or an infinity. The spans of a set are sorted and do not touch:
+equal sets are equal values.
 """
 
 from __future__ import annotations
