@@ -27,6 +27,7 @@ from apis_rules.decide.language import NAME as FACT_NAME
 from apis_rules.decide.tree import FactKind
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.load import load_document
+from apis_rules.documents.model import canonical_hash
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class _Reader(Reading):
             permissions=self._permissions,
             effects=self._effects,
             initial=Named(initial, "", self.at(("initial",))),
+            canonical_hash=canonical_hash(_without_sentences(top)),
             states=states,
         )
 
@@ -370,6 +372,16 @@ class _Reader(Reading):
             self.error(path, "AR410", f"{name!r} is a group; a transition ends in one of the states inside")
             return False
         return self.known(name, self._leaves, path, "AR410", "state")
+
+
+def _without_sentences(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_sentences(inner)
+            for key, inner in value.items()
+            if key not in ("about", "note") or not isinstance(inner, str)
+        }
+    return [_without_sentences(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _is_number(value: object) -> bool:

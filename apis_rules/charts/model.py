@@ -158,6 +158,8 @@ class Chart:
     Attributes:
         aborts: events that every state with a way out answers whatever the facts are.
         states: as nested in the file.
+        canonical_hash: ``sha256:…`` of what the chart does; sentences, comments and the order of keys do not count.
+            Nodes of one community run charts of one hash.
     """
 
     name: str
@@ -171,6 +173,7 @@ class Chart:
     permissions: Mapping[str, Named]
     effects: Mapping[str, EffectDeclaration]
     initial: Named
+    canonical_hash: str
     states: tuple[Declared, ...] = field(repr=False)
 
     @cached_property

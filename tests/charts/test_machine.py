@@ -228,6 +228,20 @@ def test_a_chart_that_does_not_pass_its_check_is_never_run() -> None:
         compile_chart(lamp(), EFFECTS, {"warm_up_s": 5, "lit_s": 12})
 
 
+def test_the_hash_of_a_chart_is_that_of_what_it_does() -> None:
+    """Sentences, comments and order of keys change no hash; a guard, a target, a path of a value do."""
+    plain = lamp().canonical_hash
+    assert lamp(LAMP.replace("No light.", "Darkness.")).canonical_hash == plain
+    assert lamp("# mine\n" + LAMP.replace("{to: bright}", "{note: up, to: bright}")).canonical_hash == plain
+    assert (
+        lamp(LAMP.replace("final: true\n", "").replace("No light.", "No light.\n    final: true")).canonical_hash
+        == plain
+    )
+    for old, new in (("level_a >= limit_a", "level_a > limit_a"), ("{do: log, to: dark}", "{to: dark}")):
+        assert lamp(LAMP.replace(old, new)).canonical_hash != plain
+    assert lamp(LAMP.replace("wiring.times.drain_s", "wiring.times.absence_s")).canonical_hash != plain
+
+
 def test_an_effect_has_one_meaning() -> None:
     """A second function of one name is refused."""
     with pytest.raises(ValueError, match="twice"):
