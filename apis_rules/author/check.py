@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CHECKERS: Final[Mapping[Kind, str]] = {
     Kind.RULES: "apis_rules.author.rule_analysis:check_document",
+    Kind.ERRORS: "apis_rules.decide.error_catalogue:check_document",
     Kind.CASES: "apis_rules.author.case_files:check_document",
     Kind.CHART: "apis_rules.charts.bindings:check_document",
     Kind.WALK: "apis_rules.charts.walks:check_document",

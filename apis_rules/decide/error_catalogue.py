@@ -75,6 +75,11 @@ def load_errors(path: Path) -> dict[str, CataloguedError]:
     return entries
 
 
+def check_document(document: Document, findings: Findings) -> None:
+    """Note everything that is wrong in a catalogue of errors."""
+    read_errors(document, findings)
+
+
 def read_errors(document: Document, findings: Findings) -> dict[str, CataloguedError]:
     """Read *document* as a catalogue of errors; what is wrong goes to *findings*."""
     try:

@@ -22,6 +22,7 @@ class Kind(enum.StrEnum):
     SCENARIO = "scenario"
     POLICY = "policy"
     RULES = "rules"
+    ERRORS = "errors"
     CASES = "cases"
     CHART = "chart"
     WALK = "walk"
@@ -47,6 +48,7 @@ _TELLING: Final[Mapping[Kind, frozenset[str]]] = {
     }),
     Kind.SCENARIO: frozenset({"acceptSelection"}),
     Kind.RULES: frozenset({"question", "facts", "rules"}),
+    Kind.ERRORS: frozenset({"errors"}),
     Kind.CASES: frozenset({"cases"}),
     Kind.CHART: frozenset({"states", "transitions", "triggers", "initial"}),
     Kind.WALK: frozenset({"walk", "walks"}),

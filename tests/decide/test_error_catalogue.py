@@ -6,8 +6,12 @@ import pytest
 
 from apis_rules.decide.error_catalogue import load_errors
 from apis_rules.decide.outcomes import RaiseError
+from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.kinds import Kind, recognise
+from apis_rules.documents.load import load_document
 from apis_rules.errors import InputError
 from apis_rules.ports.types.error_event import Category, Extent, Level
+from apis_rules.resources import data_dir
 
 TEXT = """\
 errors:
@@ -37,3 +41,10 @@ def test_a_mistake_in_the_catalogue_has_its_place(tmp_path, old, new, code, line
     with pytest.raises(InputError) as caught:
         load_errors(path)
     assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].location.line) == (code, line)
+
+
+def test_the_shipped_catalogue_is_right():
+    """Every error that the program raises by name can be told."""
+    path = data_dir("rules") / "errors.yaml"
+    assert recognise(load_document(path, Findings()).value) is Kind.ERRORS
+    assert load_errors(path)
