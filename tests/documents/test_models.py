@@ -117,6 +117,24 @@ def test_the_specifications_spelling_of_a_policy_key_means_the_files(wrong: str,
     assert [d.code for d in caught.value.diagnostics] == ["AR113"]
 
 
+@pytest.mark.parametrize(("wrong", "right"), KEYS[Kind.POLICY].items())
+def test_what_is_wrong_under_another_spelling_is_found_where_it_stands(wrong: str, right: str) -> None:
+    """A wrong value is pointed at in the file as it is, though it is called by the right key."""
+    full = parse_policy(json.dumps(POLICY), "policy.json").model.to_document()
+    text = json.dumps(put(full, tuple(wrong.split(".")), "?"))
+    without = json.loads(text)
+    *steps, last = right.split(".")
+    holder = without
+    for step in steps:
+        holder = holder[step]
+    del holder[last]
+    text = json.dumps(without)
+    with pytest.raises(InputError) as caught:
+        parse_policy(text, "policy.json")
+    errors = [d for d in caught.value.diagnostics if d.code in {"AR202", "AR204"}]
+    assert [(d.location.column, right in d.message) for d in errors] == [(text.index('"?"') + 1, True)]
+
+
 @pytest.mark.parametrize(
     ("key", "wrong", "right"), [(key, *pair) for key, pairs in VALUES[Kind.POLICY].items() for pair in pairs.items()]
 )
