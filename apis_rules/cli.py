@@ -43,6 +43,11 @@ VERBS: Final[dict[str, Verb]] = {
     "draw": Verb("apis_rules.author.verbs.draw", "draw a state machine"),
     "facts": Verb("apis_rules.author.verbs.facts", "everything that rules can look at, with paths and examples"),
     "init": Verb("apis_rules.author.verbs.init", "write a commented working set of files"),
+    "deals": Verb("apis_rules.compose.verbs.deals", "the deals of a running community"),
+    "exclude": Verb("apis_rules.compose.verbs.exclude", "declare a unit's converter cut off from the bus"),
+    "mode": Verb("apis_rules.compose.verbs.mode", "look at or set the operation mode"),
+    "status": Verb("apis_rules.compose.verbs.status", "a running community at one glance"),
+    "stop": Verb("apis_rules.compose.verbs.stop", "end one node or all, in order"),
     "run": Verb("apis_rules.compose.verbs.run", "run one node, a folder of nodes, or the example community"),
     "schema": Verb("apis_rules.author.verbs.schema", "JSON Schemas for editors; what reads each key"),
 }

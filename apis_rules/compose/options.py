@@ -84,6 +84,11 @@ class Running:
     default_mode: str
     pid: int
 
+    @property
+    def place(self) -> tuple[str, str, tuple[str, ...], str, int]:
+        """Everything but the URLs."""
+        return self.community_id, self.cluster_id, self.members, self.default_mode, self.pid
+
     def save(self, root: Path) -> None:
         """Write the run file into *root*."""
         root.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ def draw(overview: Overview, errors: Iterable[ErrorEvent] = (), finished: int | 
     """Return the whole picture: state, units, deals, errors."""
     parts: list[RenderableType] = [_headline(overview, finished), _units(overview.units)]
     if overview.deals:
-        parts.append(_deals(overview.deals))
+        parts.append(draw_deals(overview.deals))
     parts += [Text(f"· {sentence}", style="yellow") for sentence in overview.quiet]
     parts += [Text(f"· waiting: {w}", style="yellow") for w in overview.waiting if w not in overview.quiet]
     for event in list(errors)[-SHOWN_ERRORS:]:
@@ -91,7 +91,8 @@ def _notes(unit: UnitLine) -> Text:
     return Text(", ".join(notes), style="green")
 
 
-def _deals(deals: Iterable[DealLine]) -> Table:
+def draw_deals(deals: Iterable[DealLine]) -> Table:
+    """Return a table of deals that are not over."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("deal", "from", "to", "state", "", "Wh", "points"):
         table.add_column(title)

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from apis_rules.errors import Refused
-from apis_rules.ports.types import DcdcData, Epoch, Outcome, UnitData
+from apis_rules.ports.types import DcdcData, Epoch, OperationMode, Outcome, UnitData
 from apis_rules.ports.types.model import WireModel
 
 REQUEST: Final = "request"
@@ -17,6 +17,8 @@ ANNOUNCE: Final = "announce"
 REFRESH: Final = "refresh"
 VOLTAGE_GOING: Final = "voltage-going"
 ERRORS: Final = "errors"
+TERMINATE: Final = "terminate"
+SET_MODE: Final = "mode"
 TAKE_OVER: Final = "take-over"
 
 
@@ -123,3 +125,9 @@ class MasterReport(WireModel):
     unit_id: str
     epoch: int
     waiting: tuple[str, ...] = ()
+
+
+class LocalMode(WireModel):
+    """A unit's own mode, as an operator sets it; None follows the community."""
+
+    mode: OperationMode | None = None

@@ -128,7 +128,12 @@ class Node:
     async def _live(self, records: Records) -> None:
         services = self.services = Services(self.identity, self.documents, self._ports, records, self._around)
         services.errors.attach(_Reactions(self, services))
-        async with asyncio.TaskGroup() as tasks:
+        bus, unit_id = self._ports.community.bus, self.identity.unit_id
+        async with (
+            asyncio.TaskGroup() as tasks,
+            bus.serve(unit_id, messages.TERMINATE, self._asked_to_end),
+            bus.serve(unit_id, messages.SET_MODE, services.local_mode.set),
+        ):
             self._tasks = tasks
             tasks.create_task(services.supervisor.run())
             tasks.create_task(services.errors.run())
@@ -244,6 +249,10 @@ class Node:
     async def _pump_board(self, services: Services) -> None:
         async for _ in services.board.changes():
             self._changed.set()
+
+    async def _asked_to_end(self, body: bytes) -> bytes:
+        self.terminate()
+        return body
 
     def _wish(self, event: str) -> None:
         self._wishes.put_nowait(event)

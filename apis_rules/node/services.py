@@ -16,6 +16,7 @@ from apis_rules.node.deal_log import DealLog
 from apis_rules.node.errors import Errors
 from apis_rules.node.gates import Gates
 from apis_rules.node.grid_master import GridMaster
+from apis_rules.node.local_mode import LocalModeKeeper
 from apis_rules.node.local_safety import LocalSafety
 from apis_rules.node.mediator import Mediator
 from apis_rules.node.supervision import Supervisor
@@ -41,6 +42,7 @@ class Services:
         policy, hw_config = documents.policy.to_document(), documents.hw_config.to_document()
         self.board = Board(identity, documents, records, community.clock)
         self.board.observing = around.observing
+        self.local_mode = LocalModeKeeper(self.board, around.store)
         self.supervisor = Supervisor(community.clock)
         self.life_progress = self.supervisor.watch("life", STALL_S + around.times.limit_s)
         self.errors = Errors(Catalogue(documents), community, self.board)

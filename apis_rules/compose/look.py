@@ -1,0 +1,64 @@
+"""What the verbs that look at a running community have in common: where it is, and how it is opened."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from apis_rules.compose.onlooker import Onlooker, open_onlooker
+from apis_rules.compose.options import RUN_FILE, Running, load_running, state_root
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments that say which community is meant."""
+    parser.add_argument("--nats", metavar="URL[,URL]", default="", help="where its shared state is")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="of the run that is meant")
+
+
+def find_running(args: argparse.Namespace) -> Running:
+    """Return the running community that is meant.
+
+    Raises:
+        InputError: none is known.
+    """
+    root = state_root(args.state_dir)
+    try:
+        running = load_running(root)
+    except (OSError, ValueError) as error:
+        message = f"no running community is known here ({error})"
+        raise refusal(Location(str(root / RUN_FILE)), "AR701", message, "'apis-rules run' starts one") from error
+    urls = tuple(url for url in args.nats.split(",") if url)
+    return running if not urls else Running(urls, *running.place)
+
+
+def with_onlooker(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable[T]]) -> T:
+    """Open the community that is meant, and do *work* with it.
+
+    Raises:
+        InputError: none is known, or its store is not there.
+    """
+    running = find_running(args)
+
+    async def main() -> T:
+        async with open_onlooker(
+            running.urls, running.community_id, running.cluster_id, running.members, running.default_mode
+        ) as onlooker:
+            return await work(onlooker)
+
+    return asyncio.run(main())
+
+
+def check_member(unit_id: str, running: Running) -> None:
+    """Raise ``InputError`` where *unit_id* is no member of the community."""
+    if unit_id not in running.members:
+        members = ", ".join(running.members)
+        raise refusal(Location("<argument UNIT>"), "AR101", f"there is no unit {unit_id}", f"members: {members}")

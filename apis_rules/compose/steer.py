@@ -1,0 +1,122 @@
+"""How verbs steer a running community: each is one conditional write, or one question to a unit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.charts.modes import COMMUNITY_MODES, LOCAL_MODES
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+from apis_rules.errors import Conflict, Refused
+from apis_rules.node import messages
+from apis_rules.node.records import LOCK, MODE, ModeRecord
+from apis_rules.ports.state import Write
+from apis_rules.ports.types import Lock, OperationMode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from apis_rules.compose.onlooker import Onlooker
+
+ASK_S: Final = 3.0
+TRIES: Final = 3
+
+WORDS: Final = {
+    "run": OperationMode.AUTONOMOUS,
+    "soft-stop": OperationMode.HETERONOMOUS,
+    "force-stop": OperationMode.STOP,
+    "clear": None,
+    **{str(mode): mode for mode in OperationMode},
+}
+"""What ``mode set`` takes: the modes, the specification's names for them, and ``clear`` for none."""
+
+
+def parse_mode(word: str, unit_id: str | None) -> OperationMode | None:
+    """Return the mode that *word* names for the community, or for one unit.
+
+    Raises:
+        InputError: there is none of that name, or a unit cannot have it.
+    """
+    where = Location("<argument MODE>")
+    if word not in WORDS:
+        raise refusal(where, "AR101", f"{word!r} is no operation mode", f"one of {', '.join(WORDS)}")
+    mode = WORDS[word]
+    if unit_id is None and mode is not None and mode not in COMMUNITY_MODES:
+        raise refusal(where, "AR101", f"a community cannot have the mode {word}", "")
+    if unit_id is not None and mode not in LOCAL_MODES:
+        allowed = ", ".join(str(m) for m in LOCAL_MODES if m)
+        raise refusal(where, "AR101", f"a unit cannot have the mode {word} of its own", f"{allowed}, or clear")
+    return mode
+
+
+async def set_mode(onlooker: Onlooker, mode: OperationMode | None, unit_id: str | None) -> None:
+    """Set the mode of the community, or of one unit; None takes it away.
+
+    Raises:
+        PortError: it is not known to be set.
+    """
+    if unit_id is not None:
+        body = messages.LocalMode(mode=mode).to_json()
+        await onlooker.ports.bus.ask(unit_id, messages.SET_MODE, body, ASK_S)
+        return
+    value = None if mode is None else ModeRecord(mode=mode, reason="set by an operator").to_json()
+    await onlooker.ports.ctl.write(Write(MODE, value))
+
+
+async def stop_units(onlooker: Onlooker, units: Sequence[str], within_s: float) -> tuple[str, ...]:
+    """End nodes in order, the Grid Master last; return those that are still there after the time.
+
+    A node that has ended is no longer present.
+    """
+    master = onlooker.overview().master
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + within_s
+    for some in ([u for u in units if u != master], [u for u in units if u == master]):
+        await asyncio.gather(*(_terminate(onlooker, unit_id) for unit_id in some))
+        while loop.time() < end_s and await _answering(onlooker, some):  # noqa: ASYNC110 - it ends in another process
+            await asyncio.sleep(0.2)
+    return await _answering(onlooker, units)
+
+
+async def _terminate(onlooker: Onlooker, unit_id: str) -> None:
+    try:
+        await onlooker.ports.bus.ask(unit_id, messages.TERMINATE, b"", ASK_S)
+    except Refused:
+        return  # it is not there any more
+
+
+async def _answering(onlooker: Onlooker, units: Sequence[str]) -> tuple[str, ...]:
+    async def answers(unit_id: str) -> bool:
+        try:
+            await onlooker.ports.bus.ask(unit_id, messages.DATA, messages.DataWanted().to_json(), ASK_S)
+        except Refused as error:
+            return "does not answer" not in str(error)
+        return True
+
+    found = await asyncio.gather(*(answers(unit_id) for unit_id in units))
+    return tuple(u for u, there in zip(units, found, strict=True) if there)
+
+
+async def exclude(onlooker: Onlooker, unit_id: str, reason: str | None) -> None:
+    """Declare a unit's converter cut off from the bus, or with *reason* None take that back.
+
+    Raises:
+        Conflict: the unit's deals changed again and again meanwhile.
+    """
+    for _ in range(TRIES):
+        entry = await onlooker.ports.ctl.get(LOCK + unit_id)
+        lock = Lock() if entry.value is None else Lock.from_json(entry.value)
+        active = onlooker.records.active()[0].units.get(unit_id)
+        changed = lock.model_copy(
+            update={
+                "exclusion": reason,
+                "excluded_current_a": None if reason is None else (active.current_a if active else 0.0),
+            }
+        )
+        try:
+            await onlooker.ports.ctl.write(Write(LOCK + unit_id, changed.to_json(), entry.at))
+        except Conflict:
+            continue
+        return
+    raise Conflict(f"the deals of {unit_id} keep changing; try again")

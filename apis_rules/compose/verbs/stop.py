@@ -1,0 +1,40 @@
+"""``apis-rules stop``: end one node, or all nodes of a running community, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apis_rules.compose.look import add_place
+
+if TYPE_CHECKING:
+    import argparse
+
+    from apis_rules.compose.onlooker import Onlooker
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_place(parser)
+    parser.add_argument("--unit", metavar="U", help="this one only")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="to wait for the end")
+    parser.epilog = "example:\n  apis-rules stop\n  apis-rules stop --unit E002"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for the end and wait for it; 1 where a node is still there."""
+    from apis_rules.compose.look import check_member, find_running, with_onlooker
+    from apis_rules.compose.steer import stop_units
+
+    running = find_running(args)
+    if args.unit is not None:
+        check_member(args.unit, running)
+
+    async def stop(onlooker: Onlooker) -> int:
+        left = await stop_units(onlooker, [args.unit] if args.unit else onlooker.members, args.timeout)
+        if left:
+            print(f"still running after {args.timeout:g} s: {', '.join(left)}")
+            return 1
+        print("stopped")
+        return 0
+
+    return with_onlooker(args, stop)
