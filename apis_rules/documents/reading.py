@@ -158,7 +158,7 @@ def _diagnose(model: type[FileModel], document: Document, detail: ErrorDetails, 
         return
     location = document.location(path)
     context = detail.get("ctx", {})
-    shown = shorten(detail["input"])
+    shown = "a secret" if {"password", "encrypted"} & set(path) else shorten(detail["input"])
     match detail["type"]:
         case "missing" if path[-1] == "batteryStatus":
             findings.error(

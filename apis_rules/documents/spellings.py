@@ -79,6 +79,7 @@ def put_right(kind: Kind, document: Document, findings: Findings) -> Document:
         for path in _PLACEHOLDERS:
             draft.drop_placeholder(path)
     if kind is Kind.CONFIG:
+        draft.refuse_own_name("encrypted")
         draft.lift_encrypted(draft.value, ())
     return draft.document()
 
@@ -138,6 +139,13 @@ class _Draft:
         if isinstance(holder, dict) and holder.get("") == "":
             del holder[""]
 
+    def refuse_own_name(self, key: str) -> None:
+        """Refuse a key that only this module may write."""
+        if key in self.value:
+            del self.value[key]
+            message, hint = f"the key {key} is not known", f"write KEY.{key} for the encrypted form of KEY"
+            self.findings.error(self.document().key_location((key,)), "AR200", message, hint)
+
     def lift_encrypted(self, holder: dict[str, Any], path: Path) -> None:
         """Move what stands under ``KEY.encrypted`` to ``encrypted``, by the path of KEY."""
         for key in list(holder):
@@ -154,7 +162,7 @@ class _Draft:
             elif key.endswith(".encrypted"):
                 del holder[key]
                 self._keep_encrypted(holder, key.removesuffix(".encrypted"), value, path, at)
-            elif isinstance(value, dict) and at != ("encrypted",):
+            elif isinstance(value, dict):
                 self.lift_encrypted(value, at)
 
     def _keep_encrypted(self, holder: dict[str, Any], name: str, value: Any, path: Path, origin: Path) -> None:

@@ -180,6 +180,20 @@ def test_encrypted_entries_are_kept_by_the_path_of_their_key(tmp_path: Path) -> 
     assert "YWJj" not in repr(model)
 
 
+def test_a_secret_is_shown_by_no_diagnostic(tmp_path: Path) -> None:
+    """A password of the wrong type is pointed at, not printed; ``encrypted`` alone is the name of no key."""
+    config = load_document(EXISTING / "config.json", Findings()).value
+    config["controlCenter"]["password"] = 998877
+    config["encrypted"] = {"controlCenter.account": 665544}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert {"AR200", "AR202"} <= {d.code for d in caught.value.diagnostics}
+    assert "998877" not in str(caught.value)
+    assert "665544" not in str(caught.value)
+
+
 @given(st.randoms(use_true_random=False), st.sampled_from([None, 1, 4]))
 def test_one_meaning_has_one_hash(random: Any, indent: int | None) -> None:
     """Order of keys and of sets, spacing, comments, 350 or 350.0, and defaults written out or not change nothing."""
