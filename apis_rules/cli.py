@@ -35,6 +35,7 @@ VERBS: Final[dict[str, Verb]] = {
     "cluster-config": Verb("apis_transport.verbs.cluster_config", "write one nats-server configuration per board"),
     "diff": Verb("apis_rules.author.verbs.diff", "decisions that change between two versions"),
     "history": Verb("apis_rules.author.verbs.history", "the versions of files that were put in force"),
+    "replay": Verb("apis_rules.author.verbs.replay", "make recorded decisions once more"),
     "rollback": Verb("apis_rules.author.verbs.rollback", "write the version before back to its files"),
     "test": Verb("apis_rules.author.verbs.test", "run cases and walks, with what they cover"),
     "emulate": Verb("apis_rules.grid.verbs.emulate", "a modelled DC grid behind the interfaces of real drivers"),

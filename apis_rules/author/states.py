@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS: Final = ("remaining_wh", "rsoc", "time", "unit_id")
-BLOCK_BYTES: Final = 8 * 1024 * 1024
+BLOCK_BYTES: Final = 4 * 1024 * 1024
 LONGEST_LINE: Final = 1024 * 1024
 UNKNOWN: Final = -1
 """Stands in a block where the energy of a state is not known."""
