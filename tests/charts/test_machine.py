@@ -233,10 +233,8 @@ def test_the_hash_of_a_chart_is_that_of_what_it_does() -> None:
     plain = lamp().canonical_hash
     assert lamp(LAMP.replace("No light.", "Darkness.")).canonical_hash == plain
     assert lamp("# mine\n" + LAMP.replace("{to: bright}", "{note: up, to: bright}")).canonical_hash == plain
-    assert (
-        lamp(LAMP.replace("final: true\n", "").replace("No light.", "No light.\n    final: true")).canonical_hash
-        == plain
-    )
+    about, final = "    about: No light.\n", "    final: true\n"
+    assert lamp(LAMP.replace(about + final, final + about)).canonical_hash == plain
     for old, new in (("level_a >= limit_a", "level_a > limit_a"), ("{do: log, to: dark}", "{to: dark}")):
         assert lamp(LAMP.replace(old, new)).canonical_hash != plain
     assert lamp(LAMP.replace("wiring.times.drain_s", "wiring.times.absence_s")).canonical_hash != plain
