@@ -52,6 +52,7 @@ class State:
 
     Attributes:
         unit_a: line current into each unit.
+        overridden: whether any house is fixed to something.
         pv_override_w, load_override_w: what a house is fixed to; NaN where its source counts.
         full, empty: batteries that take, or give, nothing for the time being.
         started_tick: when the units' clock began.
@@ -64,6 +65,7 @@ class State:
     supplies: Supplies
     battery_v: Floats
     flows: Flows
+    overridden: bool
     pv_override_w: Floats
     load_override_w: Floats
     full: Bools
@@ -115,6 +117,7 @@ class Dynamics:
             supplies=Supplies(zero > 0, zero > 0),
             battery_v=self.batteries.open_circuit_v(stored),
             flows=Flows(zero, zero, zero, zero, zero),
+            overridden=False,
             pv_override_w=unset.copy(),
             load_override_w=unset.copy(),
             full=zero > 0,
@@ -131,7 +134,7 @@ class Dynamics:
     def take_over(self, other: Dynamics) -> None:
         """Go on from where *other* stands, for the units and nodes that both have."""
         _copy_arrays(other.state, self.state)
-        self.state.started_tick = other.state.started_tick
+        self.state.started_tick, self.state.overridden = other.state.started_tick, other.state.overridden
         self.ledger = other.ledger.resized(len(self.node))
         self.changed()
 
@@ -209,8 +212,9 @@ class Dynamics:
             (midway + _DAY).date(),
             midway.hour * 3600 + midway.minute * 60 + midway.second + midway.microsecond / 1e6,
         )
-        pv = np.where(np.isnan(state.pv_override_w), pv, state.pv_override_w)
-        load = np.where(np.isnan(state.load_override_w), load, state.load_override_w)
+        if state.overridden:
+            pv = np.where(np.isnan(state.pv_override_w), pv, state.pv_override_w)
+            load = np.where(np.isnan(state.load_override_w), load, state.load_override_w)
         state.supplies.follow(100.0 * state.stored_wh / self.batteries.capacity_wh)
         mains, supply_loss = state.supplies.mains_and_loss_w(load)
         grid_w = self.unit_voltage_v * state.unit_a

@@ -179,6 +179,7 @@ class Grid:
     def override_house(self, unit_id: str, *, pv_w: float | None = None, load_w: float | None = None) -> None:
         """Fix PV or load of a house, until a restart, instead of what its source says."""
         unit = self._number[unit_id]
+        self._state.overridden = True
         if pv_w is not None:
             self._state.pv_override_w[unit] = pv_w
         if load_w is not None:

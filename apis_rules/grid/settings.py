@@ -127,9 +127,9 @@ class GridSettings:
 # One asks to give at once, one to take, one accepts giving, one taking: bands of specification 6.3.
 _EXAMPLE_RSOC: Final = (92.0, 27.0, 68.0, 41.0)
 _EXAMPLE_HOUSES: Final = (
-    HouseSettings(pv_peak_w=4000.0, load_base_w=100.0, load_peak_w=200.0),
+    HouseSettings(pv_peak_w=2800.0, load_base_w=50.0, load_peak_w=80.0),
     HouseSettings(pv_peak_w=0.0, load_base_w=150.0, load_peak_w=400.0),
-    HouseSettings(pv_peak_w=3200.0, load_base_w=110.0, load_peak_w=260.0),
+    HouseSettings(pv_peak_w=2400.0, load_base_w=60.0, load_peak_w=120.0),
     HouseSettings(pv_peak_w=600.0, load_base_w=130.0, load_peak_w=350.0),
 )
 
