@@ -136,6 +136,7 @@ class User:
                 "question": "request",
                 "unitId": request.unit_id,
                 "time": request.date_time,
+                "remainingWh": self._board.remaining_wh,
                 "rule": proposal.rule,
                 "rules": self._hash,
                 "request": request.to_document(),

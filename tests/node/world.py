@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from apis_rules.documents.config import Config
 from apis_rules.documents.reading import load_hw_config, load_policy, load_scenario
 from apis_rules.documents.wiring import load_wiring
+from apis_rules.errors import Outage
 from apis_rules.grid.device import ModelDevice
 from apis_rules.grid.invariants import HoldersAtOnce, PeakCurrent, UnheldCurrent
 from apis_rules.grid.model import Grid
@@ -43,10 +44,32 @@ class House:
     files: dict[Path, bytes] = field(default_factory=dict)
     node: Node | None = None
     task: asyncio.Task[int] | None = None
+    mortal: Mortal | None = None
     boots: int = 0
 
     async def write(self, file: Path, content: bytes) -> None:
         self.files[file] = content
+
+
+class Mortal:
+    """A unit's device as one process sees it: when the process is killed, nothing more of it leaves.
+
+    What it had sent before may still land.
+    """
+
+    def __init__(self, device: ModelDevice) -> None:
+        self._device = device
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._device, name)
+
+        async def while_alive(*args: Any, **kwargs: Any) -> Any:
+            if self.dead:
+                raise Outage("this process is dead")
+            return await call(*args, **kwargs)
+
+        return while_alive
 
 
 class World:
@@ -101,7 +124,15 @@ class World:
             write=house.write,
             refusal=refusal,
         )
-        house.node = Node(identity, documents, NodePorts(self.store.connect(unit_id), house.device), around)
+        ports = self.store.connect(unit_id)
+        line, device = self.store.lines[unit_id], Mortal(house.device)
+        house.mortal = device
+
+        def line_changed() -> None:
+            device.dead = device.dead or line.killed
+
+        line.on_change.append(line_changed)
+        house.node = Node(identity, documents, NodePorts(ports, device), around)
         house.task = asyncio.get_running_loop().create_task(house.node.run(), name=unit_id)
         return house
 

@@ -1,0 +1,67 @@
+"""A Grid Master that dies at any of its writes leaves nothing undone and nothing done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from apis_rules.ports.virtual_time import run_virtual
+from tests.node.world import World, world
+
+UNITS = 2
+ACCELERATION = 30.0
+DEAL_WRITES = 22
+"""A whole deal takes its master about so many writes."""
+
+
+def master_of(w: World) -> str | None:
+    for unit_id, house in w.houses.items():
+        if house.node and house.node.services and house.node.services.board.is_master:
+            return unit_id
+    return None
+
+
+async def until_master_dies(w: World, writes: int) -> str:
+    """Let the master of the first deal die directly before its *writes*-th write after the deal was made."""
+    await w.until(lambda: w.records.deals() and master_of(w), 30, "a deal and a master")
+    master = master_of(w)
+    assert master is not None
+    w.store.lines[master].writes_until_kill = writes
+    await w.until(lambda: w.store.lines[master].killed, 120, f"the {writes}-th write of {master}")
+    await w.kill(master)
+    return master
+
+
+def check_books(w: World) -> None:
+    """Exactly one final record for each deal, and no deal, lock or active converter without the other."""
+    counted = Counter(r.deal_id for r in w.final_records)
+    assert not [d for d, n in counted.items() if n != 1], counted
+    for unit_id, (lock, _) in w.records.locks().items():
+        assert {e.deal_id for e in lock.entries} <= set(w.records.deals()), (unit_id, lock)
+
+
+async def run_deal_with_crash(writes: int) -> None:
+    async with world(UNITS, acceleration=ACCELERATION, rsoc=[92.0, 27.0], policy=ONE_DEAL) as w:
+        master = await until_master_dies(w, writes)
+        ids = {*w.records.deals(), *(r.deal_id for r in w.final_records)}
+        await asyncio.sleep(3)
+        w.start(master)
+        await w.until(lambda: not ids & set(w.records.deals()), 150, f"the end of {ids} after write {writes}")
+        check_books(w)
+        assert max(w.unheld.longest_s.values(), default=0.0) <= 1.5 * ACCELERATION
+
+
+ONE_DEAL = {
+    "mediator": {
+        "deal": {"gridCurrentA": 2, "amountMinWh": 50, "amountMaxWh": 50, "amountUnitWh": 50},
+        "negotiationTimeoutMsec": 500,
+    }
+}
+
+
+@pytest.mark.parametrize("writes", range(DEAL_WRITES))
+def test_a_master_that_dies_and_comes_back(writes: int) -> None:
+    """Started again after 3 s: the deal is finished or ended in order, with exactly one final record."""
+    run_virtual(run_deal_with_crash(writes))
