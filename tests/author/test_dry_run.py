@@ -132,7 +132,7 @@ def test_accepts_answer_a_request(capfd: pytest.CaptureFixture[str], tmp_path: P
     assert asked({"type": "charge", "amountWh": 190, "pairUnitId": "E003"})["discharge"] is None
     assert asked({"type": "charge", "amountWh": 190, "pairUnitId": "E001"})["discharge"] is not None
     stranger = asked({"type": "charge", "amountWh": 190, "unitId": "E009"})["discharge"]
-    assert (stranger["offered"], stranger["declined"]) == (False, "not-member")
+    assert (stranger["offered"], stranger["declined"], stranger["dealAmountWh"]) == (False, "not-member", None)
 
 
 def test_partners_are_reported_where_nobody_asks(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -143,6 +143,13 @@ def test_partners_are_reported_where_nobody_asks(capfd: pytest.CaptureFixture[st
     assert jsonl(capfd, *arguments)[0]["accept"]["discharge"]["pairUnitId"] == "E002"
     assert jsonl(capfd, *arguments, "--asked-by", "E002")[0]["accept"]["discharge"] is not None
     assert jsonl(capfd, *arguments, "--asked-by", "E003")[0]["accept"]["discharge"] is None
+
+
+def test_the_first_closed_gate_is_the_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of several gates that are closed the best one, by priority and order of the file, is told."""
+    arguments = ["dry-run", "--scenario", SHIPPED, "--assume", "mode=stop", "--assume", "local_errors=true"]
+    found = jsonl(capfd, *arguments, "--at", "12:00:00")
+    assert {row["request"]["declined"] for row in found if row["request"]} == {"local-errors"}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
