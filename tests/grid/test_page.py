@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -61,7 +62,9 @@ def emulating(*arguments: str) -> Iterator[Process]:
 def browsing(width: int = 1400, height: int = 800, expected: str = "") -> Iterator[Page]:
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        pytest.fail("no browser: install Debian's chromium (apt-get install chromium)")
+        missing = "no browser: install Debian's chromium (apt-get install chromium)"
+        # The gate installs one; a person who has none still gets everything else tested, and is told.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     problems: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
