@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Answer:
     cut: bool = False
 
 
-Script: TypeAlias = "Callable[[str, dict[str, str]], Answer]"
+Script: TypeAlias = "Callable[[str, dict[str, str]], Answer | Awaitable[Answer]]"
 
 
 @dataclass
@@ -65,10 +65,11 @@ class ScriptedDriver:
             head = await reader.readuntil(b"\r\n\r\n")
             url = urlsplit(head.split(b" ", 2)[1].decode())
             query = dict(parse_qsl(url.query, keep_blank_values=True))
-            answer = self.script(url.path, query)
+            scripted = self.script(url.path, query)
             async with self.arrived:
                 self.requests.append((url.path, query))
                 self.arrived.notify_all()
+            answer = scripted if isinstance(scripted, Answer) else await _unless_gone(scripted, reader)
             if answer.after:
                 await answer.after.wait()
             if answer.silent:
@@ -82,6 +83,16 @@ class ScriptedDriver:
         finally:
             self.open_now -= 1
             writer.close()
+
+
+async def _unless_gone(scripted: Awaitable[Answer], reader: asyncio.StreamReader) -> Answer:
+    """Return the answer; one that never comes ends when the client gives up."""
+    answering, gone = asyncio.ensure_future(scripted), asyncio.ensure_future(reader.read())
+    await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (answering, gone):
+        task.cancel()
+    await asyncio.gather(answering, gone, return_exceptions=True)
+    return Answer(cut=True) if answering.cancelled() else answering.result()
 
 
 @asynccontextmanager
