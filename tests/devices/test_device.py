@@ -269,6 +269,21 @@ async def test_at_most_four_connections_to_one_host_and_one_of_them_for_stops() 
     assert len(driver.requests) == 9
 
 
+async def test_stops_keep_to_the_limit_too() -> None:
+    """Eight stops and eight readings at once: never more than four connections, and all of them are served."""
+    gate = asyncio.Event()
+    script: Script = lambda _path, query: Answer(CONVERTER if query else FLAT, after=gate)  # noqa: E731 - short
+    async with scripted_driver(script) as driver, DeviceHosts() as hosts, asyncio.TaskGroup() as group:
+        for i in range(8):
+            unit = make_device(driver, hosts, kind="dcdc_v2", timeout_s=10, attempts=1, unit_id=f"E{i:03d}")
+            group.create_task(unit.read())
+            group.create_task(unit.stop(350))
+        await driver.wait_for(CONNECTIONS_PER_HOST)
+        gate.set()
+    assert driver.open_most == CONNECTIONS_PER_HOST
+    assert len(driver.requests) == 16
+
+
 async def test_no_set_leaves_for_a_unit_that_the_emulator_does_not_know() -> None:
     """The emulator answers ``{}`` for an unknown unit and hangs for good at a set: none leaves, WAIT neither."""
     async with opened(Sequence(Answer({})), kind="dcdc_emulator", unit_id="E999") as (driver, device):
