@@ -162,8 +162,11 @@ class HttpDevice:
             return await self._read_until_answered(lambda: self._ask([self._status], {}))
 
     async def _read(self) -> Reading:
-        self._confirmed = not self._driver.confirm_unit
-        reading = await self._read_until_answered(lambda: self._ask(self._reads, {}))
+        try:
+            reading = await self._read_until_answered(lambda: self._ask(self._reads, {}))
+        except Refused:
+            self._confirmed = not self._driver.confirm_unit
+            raise
         self._confirmed = True
         return reading
 

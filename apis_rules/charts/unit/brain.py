@@ -67,7 +67,7 @@ class UnitBrain:
 
     Args:
         chart: ``converter.yaml`` as loaded.
-        limits: names the hard limit that a write would break, given the last reading; None where it breaks none.
+        limits: says which hard limit a write would break, given the last reading; None where it breaks none.
     """
 
     def __init__(

@@ -24,13 +24,13 @@ _WORDS: Final = {
 
 
 def compile_limits(rules: CompiledRules) -> Callable[[Mapping[str, Any], Write], str | None]:
-    """Return the function that ``UnitBrain`` asks: (last reading, write) → id of the first limit broken, or None."""
+    """Return the function that ``UnitBrain`` asks: (last reading, write) → the first limit broken, or None."""
     decider = Decider(rules, Evaluator.PURE)
 
     def broken(document: Mapping[str, Any], write: Write) -> str | None:
         # Nothing here waits: a limit with a debounce counts from its first moment on.
         first = decider.decide({"unit": document, "write": _as_fact(write)}, now_s=0.0).first
-        return first.rule.id if first else None
+        return f"{first.rule.id}: {first.message}" if first else None
 
     return broken
 
