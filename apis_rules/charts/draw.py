@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from apis_rules.charts.model import Answer, Chart, Declared
+    from apis_rules.charts.model import Answer, Chart, Declared, EffectDeclaration, Fact
 
 _INDENT: Final = "    "
 _BREAK: Final = "<br/>"
@@ -100,15 +100,13 @@ def draw_page(chart: Chart) -> str:
         lines.extend([f"Every state with a way out answers, whatever the facts: {aborts}.", ""])
     lines.extend(_states_table(chart))
     lines.extend(_transitions_table(chart))
-    effects = [(_signature(e.name, tuple(e.arguments)), e.about) for e in chart.effects.values()]
-    facts = [(f.name, f.about) for f in chart.facts.values()]
-    for title, head, rows in (
-        ("Events", "event", [(n.name, n.about) for n in chart.events.values()]),
-        ("Effects", "effect", effects),
-        ("Facts", "fact", facts),
-        ("Permissions", "permission", [(n.name, n.about) for n in chart.permissions.values()]),
-    ):
-        lines.extend(_table(title, (head, "meaning"), rows))
+    lines.extend(_table("Events", ("event", "meaning"), [(e.name, e.about) for e in chart.events.values()]))
+    effects = [(f"`{_signature(e.name, tuple(e.arguments))}`", e.about, _arguments(e)) for e in chart.effects.values()]
+    lines.extend(_rows("Effects", ("effect", "meaning", "arguments"), effects))
+    facts = [(f"`{f.name}`", f.about, _taken(f)) for f in chart.facts.values()]
+    lines.extend(_rows("Facts", ("fact", "meaning", "values"), facts))
+    permissions = [(p.name, p.about) for p in chart.permissions.values()]
+    lines.extend(_table("Permissions", ("permission", "meaning"), permissions))
     values = [(v.name, f"`{v.about}`") for v in chart.values.values()]
     lines.extend(_table("Values", ("value", "where it stands"), values))
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -138,6 +136,22 @@ def _transitions_table(chart: Chart) -> list[str]:
     return _rows("Transitions", ("state or group", "event", "guard", "effects", "to", "note"), [
         *(row for row in entering if row[3]), *rows,
     ])  # fmt: skip
+
+
+def _arguments(effect: EffectDeclaration) -> str:
+    """Return what the arguments of *effect* may be."""
+    return "; ".join(
+        f"{name}: {words if words == 'number' else ', '.join(words)}" for name, words in effect.arguments.items()
+    )
+
+
+def _taken(fact: Fact) -> str:
+    """Return what values *fact* takes."""
+    if fact.values:
+        return ", ".join(fact.values)
+    if fact.low is not None and fact.high is not None:
+        return f"{fact.kind}, {fact.low:g} to {fact.high:g}"
+    return str(fact.kind)
 
 
 def _signature(name: str, arguments: tuple[str, ...]) -> str:

@@ -223,16 +223,19 @@ class Machine(Generic[R]):
     def move_timers(self, timers: Timers, plan: Plan[R], now_s: float) -> Timers:
         """Return the timers after *plan*.
 
-        A state's own timers start whenever it is entered; a group's go on while the record stays inside it. What has
-        run out runs out once.
+        A timer starts when the state or group that declares it is entered from outside, and goes on while the record
+        stays inside: a step that is repeated does not get its time again. What has run out runs out once.
         """
         left = {key: at_s for key, at_s in timers.running.items() if TIMEOUT + key[0] != plan.event}
         if plan.taken is None or not plan.moved:
             return Timers(left)
-        stayed_in = set(self.chart.leaves[plan.taken.source].path)
-        started = {key: now_s + self.values[key[0]] for key in self._timers_of(plan.state) if key[1] not in stayed_in}
+        stayed_in = set(self._around(plan.taken.source)) & set(self._around(plan.state))
         here = self._timers_of(plan.state)
-        return Timers({key: at_s for key, at_s in left.items() if key[1] in stayed_in and key in here} | started)
+        started = {key: now_s + self.values[key[0]] for key in here if key[1] not in stayed_in}
+        return Timers({key: at_s for key, at_s in left.items() if key in here and key[1] in stayed_in} | started)
+
+    def _around(self, state: str) -> tuple[str, ...]:
+        return (*self.chart.leaves[state].path, state)
 
     def next_deadline(self, timers: Timers) -> Deadline | None:
         """Return the timeout that is due first, or None where none runs."""

@@ -186,7 +186,7 @@ def test_permissions_of_groups_hold_inside(machine: Machine[Lamp]) -> None:
 
 
 def test_timers_start_with_their_state_and_run_out_once(machine: Machine[Lamp]) -> None:
-    """A state's timer starts at every entry, a group's when the group is entered; what ran out does not come back."""
+    """A timer starts when its state or group is entered from outside; a repeated step does not get its time again."""
     timers = machine.start_timers("dark", 0)
     assert machine.next_deadline(timers) is None
     lit = machine.advance(Lamp("dark"), "press", {"level_a": 1})
@@ -201,7 +201,10 @@ def test_timers_start_with_their_state_and_run_out_once(machine: Machine[Lamp]) 
     assert timers.running == {("warm_up_s", "bright"): 112, ("lit_s", "lit"): 112}
     again = machine.advance(brighter.record, "tick", {})
     timers = machine.move_timers(timers, again, 109)
-    assert timers.running == {("warm_up_s", "bright"): 114, ("lit_s", "lit"): 112}
+    assert timers.running == {("warm_up_s", "bright"): 112, ("lit_s", "lit"): 112}
+    fired = machine.move_timers(timers, Plan(again.record, "after warm_up_s"), 112)
+    repeated = machine.move_timers(fired, machine.advance(again.record, "tick", {}), 113)
+    assert repeated.running == {("lit_s", "lit"): 112}
     over = machine.advance(again.record, "after lit_s", {})
     assert machine.move_timers(timers, over, 112).running == {}
 
