@@ -282,8 +282,11 @@ async def test_a_store_that_another_made_anew_is_amnesia(
 ) -> None:
     """A unit that comes back to a store made anew by others says so at once, and what it remembers stays."""
     state = tmp_path / "E001"
-    async with opened(shared_server.url, community_id, state) as community:
+    async with opened(shared_server.url, community_id, state) as community, community.ports.ctl.watch() as view:
         last = await community.ports.ctl.write(Write("deal.1", b"x"))
+        async with asyncio.timeout(10):
+            while view.revision < last:
+                await asyncio.sleep(0.01)
     await lose(shared_server.url, community_id)
     async with opened(shared_server.url, community_id, tmp_path / "E002"):
         pass

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from apis_rules.documents.wiring import load_wiring
 from apis_rules.errors import PortError
@@ -28,12 +30,16 @@ from apis_transport.state import NatsState
 from apis_transport.streams import NatsStreams
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from apis_rules.documents.wiring import Bucket, Kind, Times, Wiring
+    from apis_transport.presence import Presence
+
+_RETRY_S: Final = 0.1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,10 @@ async def open_community(
         if continuity is not None:
             tasks.create_task(keep_volatile(jetstream, names, times.replicas), name="volatile buckets")
         if continuity is not None and state_dir is not None:
-            await stack.enter_async_context(_remembered(ctl, continuity, tasks))
-            await stack.enter_async_context(_present(unit, unit_id, state_dir, wiring, tasks))
+            await stack.enter_async_context(_remembered(ctl, continuity, tasks, within_s))
+            claim = partial(claim_presence, unit, unit_id, state_dir, wiring.presence)
+            presence = await _patiently(claim, unit.stream, within_s)
+            await stack.enter_async_context(_present(presence, tasks))
         streams = NatsStreams(jetstream, names)
         ports = CommunityPorts(
             ctl=ctl,
@@ -124,7 +132,9 @@ async def open_community(
 
 
 @asynccontextmanager
-async def _remembered(ctl: NatsState, continuity: Continuity, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
+async def _remembered(
+    ctl: NatsState, continuity: Continuity, tasks: asyncio.TaskGroup, within_s: float
+) -> AsyncIterator[None]:
     """Keep what the unit remembers of ``ctl`` up to date, beginning with a look at it."""
     mirror = ctl.mirror
 
@@ -134,7 +144,7 @@ async def _remembered(ctl: NatsState, continuity: Continuity, tasks: asyncio.Tas
 
     mirror.on_look = look
     async with ctl.watch():
-        continuity.look(*await mirror.look())
+        continuity.look(*await _patiently(mirror.look, ctl.stream, within_s))
         saving = tasks.create_task(keep_saving(continuity, lambda: mirror.revision), name="memory of the store")
         try:
             yield
@@ -145,17 +155,24 @@ async def _remembered(ctl: NatsState, continuity: Continuity, tasks: asyncio.Tas
 
 
 @asynccontextmanager
-async def _present(
-    unit: NatsState, unit_id: str, state_dir: Path, wiring: Wiring, tasks: asyncio.TaskGroup
-) -> AsyncIterator[None]:
-    """Be the one instance of the unit id while the context is open."""
-    try:
-        presence = await claim_presence(unit, unit_id, state_dir, wiring.presence)
-    except PortError as error:
-        raise CannotOpen("AR517", unit.stream, f"cannot be written: {error}", "is the store up?") from error
+async def _present(presence: Presence, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
+    """Stay the one instance of the unit id while the context is open."""
     keeping = tasks.create_task(presence.keep(), name="presence")
     try:
         yield
     finally:
         keeping.cancel()
         await presence.leave()
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], what: str, within_s: float) -> T:
+    """Ask until there is an answer. Raises ``CannotOpen`` (AR517) when there is none in time."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within_s
+    while True:
+        try:
+            return await ask()
+        except PortError as error:
+            if loop.time() > until:
+                raise CannotOpen("AR517", what, f"cannot be used: {error}", "is the store up?") from error
+            await asyncio.sleep(_RETRY_S)

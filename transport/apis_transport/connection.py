@@ -303,7 +303,7 @@ class Connection:
 
     def _note(self, error: Exception, where: str) -> None:
         if isinstance(error, nats.errors.Error | OSError):
-            _log.warning("%s: %s", where, error)
+            _log.info("%s: %s", where, error)
             # The server says it beside the message, in small letters, and never answers the question.
             denied = _DENIED.search(str(error))
             for question in self._asked.values():

@@ -63,6 +63,11 @@ class Continuity:
         """Whether this unit has ever worked with this cluster's store."""
         return self.store_id is not None
 
+    @property
+    def changed(self) -> bool:
+        """Whether something is remembered that is not yet written."""
+        return self.store_id is not None and self._written != (self.store_id, self.revision)
+
     def look(self, store_id: str, revision: int) -> None:
         """Compare a new look at everything with what is remembered."""
         same = store_id == self.store_id
@@ -89,7 +94,7 @@ class Continuity:
             self._save()
 
     def _save(self) -> None:
-        if self.store_id is None or self._written == (self.store_id, self.revision):
+        if not self.changed:
             return
         self._written = (self.store_id, self.revision)
         beside = self.path.with_suffix(".new")
@@ -126,4 +131,5 @@ async def keep_saving(continuity: Continuity, revision: Callable[[], int]) -> No
     while True:
         await asyncio.sleep(_WRITE_EVERY_S)
         continuity.see(revision())
-        await asyncio.to_thread(continuity.save)
+        if continuity.changed:
+            await asyncio.to_thread(continuity.save)
