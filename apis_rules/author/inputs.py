@@ -85,13 +85,19 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
     Raises:
         InputError: one of them cannot be used; everything that is wrong with it.
     """
-    rules = Path(args.rules) if args.rules else None
-    if rules is not None and not rules.is_dir():
-        refuse("--rules", f"{rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
+    rules = rules_argument(args.rules)
     scenario, policy, hw_config = (
         Path(name) if name else None for name in (args.scenario, args.policy, args.hw_config)
     )
     return read_inputs(scenario, policy, hw_config, rules, dict(_assumption(text) for text in args.assume))
+
+
+def rules_argument(text: str | None) -> Path | None:
+    """Read the folder given as ``--rules``, if any."""
+    folder = Path(text) if text else None
+    if folder is not None and not folder.is_dir():
+        refuse("--rules", f"{folder} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
+    return folder
 
 
 def read_inputs(

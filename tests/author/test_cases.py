@@ -149,6 +149,8 @@ def test_neither_cases_nor_walks(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert "holds neither cases nor walks" in capfd.readouterr().err
     assert main(["test", str(data_dir("rules") / "request.yaml")]) == 2
     assert "holds neither cases nor walks, but rules" in capfd.readouterr().err
+    assert main(["test", str(data_dir("rules")), "--rules", str(tmp_path / "nowhere")]) == 2
+    assert "is no folder" in capfd.readouterr().err
 
 
 def test_walks_are_taken_too(capfd: pytest.CaptureFixture[str]) -> None:

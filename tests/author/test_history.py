@@ -72,3 +72,4 @@ def test_what_cannot_be_rolled_back(tmp_path: Path, capfd: pytest.CaptureFixture
     assert main(["rollback", "--state", str(tmp_path)]) == 2
     assert "no version before" in capfd.readouterr().err
     assert main(["history", "--state", str(tmp_path)]) == 0
+    assert "no version is kept" in capfd.readouterr().out

@@ -10,7 +10,7 @@ from apis_rules.author.answers import open_answerer
 from apis_rules.author.arguments import refuse, time_argument
 from apis_rules.author.difference import Change, compare_over_states, compare_rules, compare_scenarios
 from apis_rules.author.gates import rule_path
-from apis_rules.author.inputs import finish, read_inputs
+from apis_rules.author.inputs import finish, read_inputs, rules_argument
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.verbs.output import add_format, print_rows
 from apis_rules.decide.intent import Asker, compile_scenario
@@ -35,9 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", type=Path, help="a scenario, a rule file, or a folder with them")
     parser.add_argument("new", metavar="NEW", type=Path, help="the same, as it shall become")
     parser.add_argument("--hw-config", metavar="FILE", type=Path, help="hardware of the unit: the size of its battery")
-    parser.add_argument(
-        "--rules", metavar="DIR", type=Path, help="files where a folder has none (default: the bundled ones)"
-    )
+    parser.add_argument("--rules", metavar="DIR", help="files where a folder has none (default: the bundled ones)")
     parser.add_argument("--states", metavar="FILE", help="compare over these states (default: every second and Wh)")
     parser.add_argument("--at", metavar="TIME", default="00:00:00", help="time of day of states without one")
     parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
@@ -51,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Print every change with its count and examples."""
     changes: list[Change] = []
     warnings = []
-    for kind, old, new in _pairs(args.old, args.new, args.rules):
+    for kind, old, new in _pairs(args.old, args.new, rules_argument(args.rules)):
         if kind is Kind.RULES:
             changes += compare_rules(load_rules(old), load_rules(new))
         else:

@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         for version, older in zip(versions, before, strict=True)
     )
     print_rows(rows, COLUMNS, args.format)
+    if not versions and args.format == "table":
+        print(f"no version is kept in {args.state}")
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.author.case_files import load_cases
 from apis_rules.author.cases import CaseReport, run_cases
+from apis_rules.author.inputs import rules_argument
 from apis_rules.author.junit import write_junit
 from apis_rules.author.verbs.output import add_format, print_rows
 from apis_rules.charts.walking import WalkReport, run_walks
@@ -33,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="files, or folders with cases/ or walks/",
     )
-    parser.add_argument("--rules", metavar="DIR", type=Path, help="own rule files, instead of those beside the cases")
+    parser.add_argument("--rules", metavar="DIR", help="own rule files, instead of those beside the cases")
     parser.add_argument("--engine", choices=[*map(str, Evaluator)], default="durable", help="who evaluates the rules")
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write a JUnit report as well")
     parser.add_argument("--strict", action="store_true", help="exit 1 also where something is not covered")
@@ -43,8 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run everything, print failures and coverage; exit 1 where something failed."""
+    rules = rules_argument(args.rules)
     cases, walks = _found(args.paths or [data_dir("rules"), data_dir("statecharts")])
-    report = run_cases([load_cases(path) for path in cases], Evaluator(args.engine), args.rules)
+    report = run_cases([load_cases(path) for path in cases], Evaluator(args.engine), rules)
     walked = run_walks(walks) if walks else WalkReport((), {})
     rows = [*_case_rows(report), *_walk_rows(walked)]
     if args.junit:
