@@ -92,6 +92,8 @@ class Fault(WireModel):
             "value": self.kind in _NEEDS_VALUE,
         }
         missing = [name for name, wanted in needed.items() if wanted and getattr(self, name) is None]
+        if self.kind is FaultKind.SENSOR_DRIFT and not (self.value or self.per_s):
+            missing.append("value or perS")
         if missing:
             raise ValueError(f"a fault of kind {self.kind} needs {' and '.join(missing)}")
         if self.kind in _NEEDS_VALUE and self.value is not None and self.value < 0:

@@ -209,6 +209,7 @@ def test_faults_begin_and_end_at_their_times() -> None:
         ({"kind": "slow", "value": 1}, "needs unit"),
         ({"kind": "line_open"}, "needs line"),
         ({"kind": "sensor_drift", "unit": "E001"}, "needs meter"),
+        ({"kind": "sensor_drift", "unit": "E001", "meter": "ig"}, "needs value or perS"),
         ({"kind": "foreign_source", "unit": "E001", "value": -3}, "at least 0"),
         ({"kind": "gremlin", "unit": "E001"}, "gremlin|Input should be"),
         ({"kind": "trip", "unit": "E001", "forS": 0}, "greater than 0"),

@@ -168,13 +168,27 @@ def test_the_start_prints_and_writes_configs(tmp_path: Path) -> None:
         assert "left as they are" in emulator.said
 
 
+def test_a_machine_that_lacks_something_is_told(tmp_path: Path) -> None:
+    """Too few open files, and a missing extra, are said in one sentence instead of a traceback."""
+    emulate = f"{sys.executable} -m apis_rules emulate --port 0 --v2-port 0 --v1-port 0"
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')")
+    for command, word in (
+        (f"ulimit -n 100; {emulate} --units 200", "cannot open another port"),
+        (f"PYTHONPATH={tmp_path} {emulate}", "install apis-rules[emulator]"),
+    ):
+        result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 2
+        assert word in result.stderr
+        assert "Traceback" not in result.stderr
+
+
 def test_a_script_of_faults_and_a_topology_from_files(tmp_path: Path) -> None:
     """Faults happen at their times, on the lines of the file."""
     topology = tmp_path / "lines.yaml"
     topology.write_text("lines:\n  - {from: A, to: B, resistanceOhm: 0.5, capacityA: 3}\nunits: {E002: A, E001: B}\n")
     faults = tmp_path / "faults.yaml"
     faults.write_text("- {kind: line_open, line: A-B}\n- {kind: heavy_alarm, unit: E001, afterS: 1000000}\n")
-    arguments = ("--units", "2", "--topology", str(topology), "--faults", str(faults))
+    arguments = ("--units", "2", "--ramp", "5", "--topology", str(topology), "--faults", str(faults))
     with emulating(*arguments) as emulator:
         grid = emulator.ask("/grid")
         assert grid["lines"] == [

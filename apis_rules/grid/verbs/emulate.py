@@ -17,7 +17,7 @@ from apis_rules.grid.configs import node_config, write_configs
 from apis_rules.grid.files import load_faults, load_houses, load_topology
 from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
-from apis_rules.grid.settings import START, community
+from apis_rules.grid.settings import START, ConverterSettings, community
 from apis_rules.grid.topology import Topology
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--units", type=_whole(1, 1000), default=4, metavar="N", help="how many units (default 4)")
     parser.add_argument(
         "--accelerate", type=_number(0.001, 86_400), default=10.0, metavar="X", help="unit seconds per second (10)"
+    )
+    parser.add_argument(
+        "--ramp", type=_number(0.1, 3600), default=60.0, metavar="S", help="unit seconds from 0 V to 350 V (60)"
     )
     parser.add_argument("--rsoc", metavar="P,P,…", type=_percents, help="states of charge in percent, repeated")
     parser.add_argument(
@@ -88,6 +91,7 @@ def _settings(args: argparse.Namespace) -> GridSettings:
         seed=args.seed,
         rsoc_percent=args.rsoc,
         topology=topology,
+        converter=ConverterSettings(ramp_s=args.ramp),
         houses=load_houses(args.houses) if args.houses else None,
         start=args.start,
     )
