@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import statistics
 
 import pytest
 from pydantic import ValidationError
@@ -200,6 +201,34 @@ def test_faults_begin_and_end_at_their_times() -> None:
         if grid.unit("E001").alarm == "Heavy alarm":
             seen.append(tick)
     assert seen == list(range(123, 168))
+
+
+def test_a_fault_comes_in_time_though_nobody_looks() -> None:
+    """While the grid rests and steps by seconds, a fault still begins and ends at its tick."""
+    grid = energised(ideal())
+    grid.advance(20.0, exact=True)
+    grid.faults.add(Fault(kind=FaultKind.HEAVY_ALARM, unit="E001", after_s=100.3, for_s=4.4))
+    seen = {}
+    grid.observers.append(lambda at, _: seen.update({round(at.now_s, 1): at.unit("E001").alarm}))
+    grid.advance(200.0)
+    heavy = [at for at, alarm in seen.items() if alarm == "Heavy alarm"]
+    assert heavy[0] == 120.3
+    assert (seen[124.7], min(at for at in seen if at > heavy[-1])) == ("No alarm", 124.7)
+
+
+def test_noise_is_as_large_as_declared_and_new_each_time() -> None:
+    """Readings scatter around the truth by the declared noise; two moments differ, one moment does not."""
+    grid = Grid(community(1, seed=6))
+    noise = grid.settings.units[0].sensors.noise[0]
+    offset = grid.settings.units[0].sensors.offset[0]
+    shown = []
+    for tick in range(1, 2000):
+        grid.advance(tick / 10, exact=True)
+        assert grid.meter("E001") == grid.meter("E001")
+        shown.append(grid.meter("E001").vg - offset)
+    assert statistics.fmean(shown) == pytest.approx(0.0, abs=0.1 * noise)
+    assert statistics.stdev(shown) == pytest.approx(noise, rel=0.1)
+    assert len(set(shown)) == len(shown)
 
 
 @pytest.mark.parametrize(
