@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from apis_rules.documents.diagnostics import Diagnostic
 
@@ -75,3 +75,23 @@ class Fenced(Refused):
 
 class Unknown(PortError):
     """Sent, but no answer came in time: it may have been done, or be done later. Re-read before deciding."""
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the exceptions that are no groups themselves."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+def plain_error(group: BaseExceptionGroup[BaseException]) -> ApisRulesError | None:
+    """Return one error that says what all of *group* say; None where one of them was not raised on purpose."""
+    errors = list(leaves(group))
+    if not all(isinstance(e, ApisRulesError) for e in errors):
+        return None
+    diagnostics = [d for e in errors if isinstance(e, InputError) for d in e.diagnostics]
+    if diagnostics:
+        return InputError(sorted(set(diagnostics), key=lambda d: (d.location, d.code, d.message)))
+    return ApisRulesError("; ".join(dict.fromkeys(str(e) for e in errors)))

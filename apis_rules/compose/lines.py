@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from apis_rules.compose.overview import Overview
     from apis_rules.ports.types import DealRecord, ErrorEvent
+
+
+LASTS_S: Final = 3.0
+"""What keeps a community from trading is said when it has stood for so long: between two deals nobody need know."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """Lets sentences pass that have been said again and again for a while."""
+
+    _since_s: dict[str, float] = field(default_factory=dict)
+
+    def lasting(self, sentences: Iterable[str], now_s: float) -> tuple[str, ...]:
+        """Return those of *sentences* that were there at every call of the last ``LASTS_S``."""
+        self._since_s = {text: self._since_s.get(text, now_s) for text in sentences}
+        return tuple(text for text, since_s in self._since_s.items() if now_s - since_s >= LASTS_S)
 
 
 @dataclass(slots=True)
@@ -20,26 +36,34 @@ class Narrator:
     _errors: set[str] = field(default_factory=set)
     _finished: set[str] = field(default_factory=set)
 
-    def news(self, overview: Overview, errors: Iterable[ErrorEvent], finished: Iterable[DealRecord]) -> Iterator[str]:
-        """Yield one sentence per change."""
+    def news(
+        self,
+        overview: Overview,
+        errors: Iterable[ErrorEvent],
+        finished: Iterable[DealRecord],
+        quiet: Iterable[str],
+    ) -> Iterator[str]:
+        """Yield one sentence per change. *quiet*: what keeps the community from trading."""
         yield from self._changed("mode", f"mode {overview.mode}")
         if overview.master:
             yield from self._changed("master", f"Grid Master {overview.master} (epoch {overview.epoch})")
         bus = f"bus {overview.bus}" + (f" ({overview.holder})" if overview.holder else "")
         yield from self._changed("bus", bus)
         for unit in overview.units:
-            text = f"{unit.unit_id} {unit.mode or 'unknown'}" if unit.present else f"{unit.unit_id} is not there"
-            if unit.present and unit.remaining_wh is not None:
-                yield from self._changed(f"unit {unit.unit_id}", text, f"{text}, {unit.remaining_wh} Wh")
-            else:
-                yield from self._changed(f"unit {unit.unit_id}", text)
+            what = f"unit {unit.unit_id}"
+            if unit.present:
+                text = f"{unit.unit_id} {unit.mode or 'unknown'}"
+                known = "" if unit.remaining_wh is None else f", {unit.remaining_wh} Wh"
+                yield from self._changed(what, text, text + known)
+            elif what in self._told:
+                yield from self._changed(what, f"{unit.unit_id} is not there any more")
         for deal in overview.deals:
             yield from self._changed(
                 f"deal {deal.deal_id}",
                 f"deal {deal.deal_id[:8]} {deal.discharge_unit_id} -> {deal.charge_unit_id} "
                 f"{deal.deal_amount_wh} Wh: {deal.state}",
             )
-        yield from self._changed("quiet", "; ".join(overview.quiet))
+        yield from self._changed("quiet", "; ".join(quiet))
         for event in errors:
             if event.event_id not in self._errors:
                 self._errors.add(event.event_id)

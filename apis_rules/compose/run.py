@@ -12,13 +12,13 @@ import tempfile
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.console import Console
 from rich.live import Live
 
-from apis_rules.compose.example import example_sites
-from apis_rules.compose.lines import Narrator
+from apis_rules.compose.example import open_example
+from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
@@ -27,6 +27,7 @@ from apis_rules.compose.summary import sum_up
 from apis_rules.documents.community import load_site
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
+from apis_rules.errors import plain_error
 from apis_transport.device_hosts import DeviceHosts
 from apis_transport.embedded import embedded_server
 
@@ -36,23 +37,34 @@ if TYPE_CHECKING:
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.options import RunOptions
     from apis_rules.documents.community import Site
+    from apis_rules.errors import ApisRulesError
     from apis_rules.node.runtime import Node
 
 REDRAW_S: Final = 0.25
+LAST_LOOK_S: Final = 2 * REDRAW_S
+"""For the view to show the end as well."""
+
 LEAVE_S: Final = 30.0
+DEAD_S: Final = 10.0
+"""How long the example's grid may take to lose its voltage before that is said as it is."""
 
 
 async def run_nodes(options: RunOptions) -> int:
-    """Run until stopped, or until what was asked for has happened; return the exit code."""
+    """Run until stopped, or until what was asked for has happened; return the exit code.
+
+    Raises:
+        InputError: a node cannot start from what it was given.
+        ExceptionGroup: of the errors that ended nodes, all converters in WAIT as far as they can be reached.
+    """
     root = state_root(options.state_dir)
     async with AsyncExitStack() as stack:
+        example = None
         if options.target is None:
             folder = options.state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apis-rules-")))
-            sites = await _open_example(options, folder, stack)
-            nodes_root = folder
+            example = await stack.enter_async_context(open_example(options.accelerate, folder))
+            sites, nodes_root = example.sites, folder
         else:
-            sites = load_sites(options.target)
-            nodes_root = root
+            sites, nodes_root = load_sites(options.target), root
         urls = await _find_store(options, sites, nodes_root, stack)
         hosts = await stack.enter_async_context(DeviceHosts())
         nodes = []
@@ -66,7 +78,12 @@ async def run_nodes(options: RunOptions) -> int:
         onlooker = await stack.enter_async_context(
             open_onlooker(urls, running.community_id, running.cluster_id, running.members, running.default_mode)
         )
-        return await _Run(options, nodes, onlooker).run()
+        run = _Run(options, nodes, onlooker)
+        await run.until_stopped()
+        if example is not None:
+            await example.until_dead(DEAD_S)
+        run.tell_end(None if example is None else example.grid_v)
+        return run.exit_code()
 
 
 def load_sites(target: Path) -> list[Site]:
@@ -83,22 +100,6 @@ def load_sites(target: Path) -> list[Site]:
             Location(str(target)), "AR102", "there is no config*.json in this folder", "'apis-rules init DIR'"
         )
     return [load_site(path) for path in configs]
-
-
-async def _open_example(options: RunOptions, folder: Path, stack: AsyncExitStack) -> list[Site]:
-    """Start the device emulator with the example's four units; return their files."""
-    from apis_rules.grid.model import Grid
-    from apis_rules.grid.plant import Plant
-    from apis_rules.grid.server import Emulator, EmulatorPorts
-    from apis_rules.grid.settings import community
-
-    clock = asyncio.get_running_loop().time
-    plant = Plant(Grid(community(4)), now_s=clock, acceleration=options.accelerate)
-    emulator = await stack.enter_async_context(Emulator(plant, EmulatorPorts(emulator=0, v2_first=None, v1_first=None)))
-    if emulator.addresses.emulator is None:
-        raise RuntimeError("the emulator of the example serves no port")
-    host, port = emulator.addresses.emulator
-    return example_sites(host, port, folder)
 
 
 async def _find_store(options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack) -> tuple[str, ...]:
@@ -137,10 +138,13 @@ class _Run:
         self._options = options
         self._nodes = nodes
         self._onlooker = onlooker
+        self._console = Console()
         self._stop = asyncio.Event()
         self._codes: dict[str, int] = {}
+        self._failures: list[ApisRulesError] = []
 
-    async def run(self) -> int:
+    async def until_stopped(self) -> None:
+        """Run, show what happens, and end all nodes in order."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._asked_to_stop)
@@ -158,14 +162,38 @@ class _Run:
                 ]
                 await self._stop.wait()
                 await self._leave(living)
+                await asyncio.sleep(LAST_LOOK_S)
                 for task in watching:
                     task.cancel()
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
-        if self._options.format == "json":
-            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
+
+    def exit_code(self) -> int:
+        """Return what the process ends with.
+
+        Raises:
+            ExceptionGroup: nodes were ended by errors.
+        """
+        if self._failures:
+            raise ExceptionGroup("nodes failed", self._failures)
         return max(self._codes.values(), default=0)
+
+    def tell_end(self, grid_v: float | None) -> None:
+        """Say how things were left, for people, and what was done, for programs. *grid_v* None: not known."""
+        active = [n.identity.unit_id for n in self._nodes if not n.at_rest]
+        text = f"not confirmed in WAIT: {', '.join(active)}" if active else "every converter is in WAIT"
+        if grid_v is not None:
+            text += f", the grid is at {grid_v:.0f} V"
+        if self._options.format == "json":
+            print(text, file=sys.stderr)
+            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
+        elif self._console.is_terminal:
+            for record in self._onlooker.finished:
+                self._console.print(f"done: {tell_deal(record)}", highlight=False)
+            self._console.print(text, highlight=False)
+        else:
+            print(f"{_now()} {text}", flush=True)
 
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
@@ -174,7 +202,17 @@ class _Run:
         self._stop.set()
 
     async def _live(self, node: Node) -> None:
-        self._codes[node.identity.unit_id] = await node.run()
+        unit_id = node.identity.unit_id
+        try:
+            code = await node.run()
+        except BaseExceptionGroup as group:
+            failure = plain_error(group)
+            if failure is None:
+                raise
+            code = 1
+            self._failures.append(failure)
+            self._stop.set()
+        self._codes[unit_id] = code
         if len(self._codes) == len(self._nodes):
             self._stop.set()
 
@@ -202,20 +240,31 @@ class _Run:
         """Show what happens: a live picture in a terminal, else a line per change; nothing on stdout for a program."""
         if self._options.format == "json":
             await self._tell(sys.stderr)
-        console = Console()
-        if not console.is_terminal:
+        elif self._console.is_terminal:
+            await self._draw()
+        else:
             await self._tell(sys.stdout)
-        with Live(console=console, auto_refresh=False, transient=False) as live:
+
+    async def _draw(self) -> None:
+        patience = Patience()
+        looker = self._onlooker
+        with Live(console=self._console, auto_refresh=False) as live:
             while True:
-                live.update(
-                    draw(self._onlooker.overview(), self._onlooker.errors, len(self._onlooker.finished)), refresh=True
-                )
+                overview = looker.overview()
+                quiet = patience.lasting(overview.quiet, looker.ports.clock.now_s())
+                live.update(draw(overview, looker.errors, len(looker.finished), quiet), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
-    async def _tell(self, out: object) -> None:
-        narrator = Narrator()
+    async def _tell(self, out: TextIO) -> None:
+        narrator, patience = Narrator(), Patience()
+        looker = self._onlooker
         while True:
-            for sentence in narrator.news(self._onlooker.overview(), self._onlooker.errors, self._onlooker.finished):
-                now = datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-4]
-                print(f"{now} {sentence}", file=out, flush=True)  # type: ignore[call-overload]
+            overview = looker.overview()
+            quiet = patience.lasting(overview.quiet, looker.ports.clock.now_s())
+            for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
+                print(f"{_now()} {sentence}", file=out, flush=True)
             await asyncio.sleep(REDRAW_S)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-4]

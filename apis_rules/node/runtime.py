@@ -24,7 +24,7 @@ from apis_rules.charts.node import (
     TellRefusal,
 )
 from apis_rules.charts.unit import StopLocal
-from apis_rules.errors import ApisRulesError, Outage, PortError
+from apis_rules.errors import ApisRulesError, Outage, PortError, leaves
 from apis_rules.node import messages
 from apis_rules.node.deal_log import write_file
 from apis_rules.node.records import WATCHED, Records
@@ -33,7 +33,7 @@ from apis_rules.ports.types import ConverterMode, DcdcData
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from apis_rules.charts import Machine, Timers
@@ -109,14 +109,19 @@ class Node:
         """The present state of the node's life."""
         return self.life.state
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the converter was confirmed in WAIT when the node last looked."""
+        return self.services is not None and self.services.controller.unit.confirmed_wait
+
     async def run(self) -> int:
         """Live until the chart ends it. Raises what a service could not handle, once the converter is in WAIT."""
         async with self._ports.community.ctl.watch(*WATCHED) as view:
             try:
                 await self._live(Records(view))
             except BaseExceptionGroup as group:
-                ended = next((e for e in _leaves(group) if isinstance(e, NodeEnded)), None)
-                if ended is not None and all(isinstance(e, NodeEnded) for e in _leaves(group)):
+                ended = next((e for e in leaves(group) if isinstance(e, NodeEnded)), None)
+                if ended is not None and all(isinstance(e, NodeEnded) for e in leaves(group)):
                     return ended.exit_code
                 await self._last_stop()
                 raise
@@ -312,11 +317,3 @@ def _converter(dcdc: DcdcData, *, quiet: bool) -> str:
     if mode is not None and mode.current_controlled:
         return "current"
     return "wait" if mode is ConverterMode.WAIT or quiet else "other"
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -23,7 +23,8 @@ class LoopStalled(ApisRulesError):
 class Progress:
     """One loop's sign of life: ``beat`` at each pass; longer than *limit_s* without one is a standstill.
 
-    Waiting for a device within its own deadline is progress: ``waiting`` adds that deadline to the limit.
+    A loop that has not begun is not judged: some begin only when the node joins. Waiting for a device within its own
+    deadline is progress: ``waiting`` adds that deadline to the limit.
     """
 
     def __init__(self, name: str, clock: Clock, limit_s: float) -> None:
@@ -31,11 +32,16 @@ class Progress:
         self._clock = clock
         self._limit_s = limit_s
         self._allowance_s = 0.0
-        self._beaten_at_s = clock.now_s()
+        self._beaten_at_s: float | None = None
 
     def beat(self) -> None:
         """Say that the loop goes round."""
         self._beaten_at_s = self._clock.now_s()
+
+    def forgive(self) -> None:
+        """Count from now, where the loop has begun."""
+        if self._beaten_at_s is not None:
+            self.beat()
 
     @contextmanager
     def waiting(self, deadline_s: float) -> Iterator[None]:
@@ -51,6 +57,8 @@ class Progress:
     @property
     def alive(self) -> bool:
         """Whether the last beat is recent enough."""
+        if self._beaten_at_s is None:
+            return True
         return self._clock.now_s() - self._beaten_at_s <= self._limit_s + self._allowance_s
 
 
@@ -79,7 +87,7 @@ class Supervisor:
             if self._clock.now_s() - before_s > 2 * LOOK_S:
                 # The whole process stood still (suspended machine): the loops get their chance before they are judged.
                 for loop in self._loops:
-                    loop.beat()
+                    loop.forgive()
                 continue
             stalled = [loop.name for loop in self._loops if not loop.alive]
             if stalled:

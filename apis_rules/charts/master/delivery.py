@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Command, Deal, GridRecord
 
+OVERTAKEN: Final = "overtaken by another command"
+"""Reason of a command that a stop of the same unit came after."""
+
 LATER: Final = frozenset({"busy", "too old", "not persisted"})
 """Refusals that leave the number unused: the same command is sent again."""
 
@@ -43,7 +46,7 @@ def outcome_of(round_: Round, owner: str, record: Deal | GridRecord) -> Outcome 
         round_.repeat(unit_id, command)
         return None
     if sent.seq > command.seq:
-        return Outcome(command.seq, ok=False, reason="overtaken by another command")
+        return Outcome(command.seq, ok=False, reason=OVERTAKEN)
     return _heard(round_, owner, unit_id, command, sent)
 
 

@@ -14,7 +14,7 @@ from apis_rules.charts.bindings import binding_of, bundled_chart
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.deal_effects import Append, Ask, Remove, Report
 from apis_rules.charts.master.deal_view import STARTING, deal_context, deal_facts
-from apis_rules.charts.master.delivery import Outcome, end_orphans, outcome_of
+from apis_rules.charts.master.delivery import OVERTAKEN, Outcome, end_orphans, outcome_of
 from apis_rules.charts.master.demands import deal_demand, grid_demand
 from apis_rules.charts.master.grid_effects import Tell
 from apis_rules.charts.master.grid_view import (
@@ -208,10 +208,10 @@ class Planner:
             if plan.state != before.state:
                 round_.retry_s.pop(deal_id, None)
         round_.change_deal(deal_id, deal)
-        self._perform_deal(round_, deal_id, plan)
+        self._perform_deal(round_, deal_id, plan, reason)
         return plan.moved
 
-    def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal]) -> None:
+    def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal], reason: str) -> None:
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
         if orders:
             book_before_switch(round_, deal_id)
@@ -226,7 +226,7 @@ class Planner:
         for action in (*plan.commands, *plan.writes):
             match action:
                 case Report(what):
-                    round_.report(what, plan.record.open_unit_id or plan.record.record.unit_id, deal_id)
+                    _report(round_, what, plan.record, reason)
                 case Append(record):
                     round_.append(record)
                 case Remove():
@@ -263,6 +263,12 @@ class Later:
     def __getattr__(self, name: str) -> Any:
         context = self.__dict__.get("_made") or self.__dict__.setdefault("_made", self._make())
         return getattr(context, name)
+
+
+def _report(round_: Round, what: str, deal: Deal, reason: str) -> None:
+    if what == "stop_failed" and reason == OVERTAKEN:
+        return  # the unit was told to stop altogether meanwhile, which did not wait for the step of this deal
+    round_.report(what, deal.open_unit_id or deal.record.unit_id, deal.record.deal_id)
 
 
 def _closed(record: Any, heard: Outcome) -> Any:

@@ -30,7 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until stopped."""
+    import logging
+
     from apis_rules.compose.run import run_nodes
+    from apis_rules.errors import plain_error
+
+    # Errors of nodes are events, which the view shows.
+    events = logging.getLogger("apis_rules.errors")
+    events.addHandler(logging.NullHandler())
+    events.propagate = False
 
     options = RunOptions(
         target=args.target,
@@ -43,4 +51,10 @@ def run(args: argparse.Namespace) -> int:
         format=args.format,
         state_dir=args.state_dir,
     )
-    return asyncio.run(run_nodes(options))
+    try:
+        return asyncio.run(run_nodes(options))
+    except BaseExceptionGroup as group:
+        failure = plain_error(group)
+        if failure is None:
+            raise
+        raise failure from group
