@@ -64,6 +64,7 @@ READ_PAUSE_S: Final = 0.1
 WATCH_S: Final = 0.5
 """A unit that is in play is read again when its last reading is so old."""
 
+UNDER_WAY: Final = float("inf")
 READ_LIMIT_S: Final = 7.0
 ANNOUNCE_LIMIT_S: Final = 65.0
 LONGEST_PAUSE_S: Final = 1.0
@@ -131,6 +132,7 @@ class GridMaster:
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._reading: dict[str, float] = {}
+        self._read_again: set[str] = set()
         self._announcing: set[str] = set()
         self._halted = False
         self._paused = False
@@ -316,6 +318,8 @@ class GridMaster:
             return
         for task in self._reign.tasks:
             task.cancel()
+        self._reading.clear()
+        self._read_again.clear()
         self._released = self._reign.term
         self._reign = None
         self._board.is_master = False
@@ -506,14 +510,26 @@ class GridMaster:
     def _read(self, reign: Reign, plan: MasterPlan) -> None:
         """Ask for what the plan wants now, and keep the readings of all units in play young."""
         now_s = self._ports.clock.now_s()
+        # What is being read was asked for before the plan wished for it: it may show what was before a switch.
+        self._read_again.update(u for u in plan.reads if self._reading.get(u) == UNDER_WAY)
         old = [u for u in plan.refresh if now_s - self.neighbours.of(u).read_at_s >= WATCH_S]
         for unit_id in dict.fromkeys([*plan.reads, *old]):
-            if now_s - self._reading.get(unit_id, float("-inf")) >= READ_PAUSE_S:
-                self._reading[unit_id] = float("inf")
-                reign.tasks.append(self._start(self._read_one(unit_id)))
+            ended_s = self._reading.get(unit_id, float("-inf"))
+            if ended_s != UNDER_WAY:
+                self._reading[unit_id] = UNDER_WAY
+                reign.tasks.append(self._start(self._read_one(unit_id, ended_s + READ_PAUSE_S - now_s)))
         reign.tasks = [t for t in reign.tasks if not t.done()]
 
-    async def _read_one(self, unit_id: str) -> None:
+    async def _read_one(self, unit_id: str, pause_s: float) -> None:
+        await asyncio.sleep(max(0.0, pause_s))
+        self._read_again.discard(unit_id)
+        await self._ask_for_reading(unit_id)
+        while unit_id in self._read_again:
+            self._read_again.discard(unit_id)
+            await self._ask_for_reading(unit_id)
+        self._reading[unit_id] = self._ports.clock.now_s()
+
+    async def _ask_for_reading(self, unit_id: str) -> None:
         try:
             body = await self._ports.bus.ask(
                 unit_id, messages.DATA, messages.DataWanted(fresh=True).to_json(), READ_LIMIT_S
@@ -522,7 +538,6 @@ class GridMaster:
         except (Outage, Unknown, Refused):
             return  # it stays unread, which the planner sees by the age of its last reading
         finally:
-            self._reading[unit_id] = self._ports.clock.now_s()
             self._wake.set()
 
     async def _collect(self, reign: Reign) -> None:

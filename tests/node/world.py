@@ -1,9 +1,13 @@
-"""A whole community in virtual time: twins for the store, the modelled grid for the converters, real nodes on top."""
+"""A whole community in virtual time: twins for the store, the modelled grid for the converters, real nodes on top.
+
+``World`` starts, kills, freezes and cuts off nodes, watches the grid for what must never happen, and checks the books.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +23,13 @@ from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
 from apis_rules.grid.settings import community
 from apis_rules.node.identity import Documents, Identity
-from apis_rules.node.records import Records
+from apis_rules.node.records import LOCK, MODE, ModeRecord, Records
 from apis_rules.node.runtime import Node, Surroundings
 from apis_rules.node.state_dir import MemoryStateStore
 from apis_rules.ports.bundle import NodePorts
 from apis_rules.ports.memory import MemoryCommunity
-from apis_rules.ports.types import DealRecord
+from apis_rules.ports.state import Write
+from apis_rules.ports.types import ConverterMode, DealRecord, ErrorEvent, OperationMode
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
@@ -32,6 +37,13 @@ if TYPE_CHECKING:
 
 RULES = data_dir("rules")
 SCRAM_DELAY_S = 5.0
+SMALL_DEALS = {
+    "mediator": {
+        "deal": {"gridCurrentA": 2, "amountMinWh": 50, "amountMaxWh": 50, "amountUnitWh": 50},
+        "negotiationTimeoutMsec": 500,
+    }
+}
+"""Of the policy: deals of 50 Wh, which take about 260 s of unit time."""
 
 
 @dataclass
@@ -54,39 +66,84 @@ class House:
 class Mortal:
     """A unit's device as one process sees it: when the process is killed, nothing more of it leaves.
 
-    What it had sent before may still land.
+    What it had sent before may still land. A frozen process sends and hears nothing until it goes on.
     """
 
     def __init__(self, device: ModelDevice) -> None:
         self._device = device
+        self._goes = asyncio.Event()
+        self._goes.set()
         self.dead = False
+
+    def freeze(self) -> None:
+        self._goes.clear()
+
+    def thaw(self) -> None:
+        self._goes.set()
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._device, name)
 
         async def while_alive(*args: Any, **kwargs: Any) -> Any:
+            await self._goes.wait()
             if self.dead:
                 raise Outage("this process is dead")
-            return await call(*args, **kwargs)
+            answer = await call(*args, **kwargs)
+            await self._goes.wait()
+            return answer
 
         return while_alive
+
+
+class Dealless:
+    """How long, in seconds of unit time, a current-controlled converter was active while its unit had no deal.
+
+    Attributes:
+        longest_s: longest time in one piece, by unit; an excluded unit does not count.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._running_s: dict[str, float] = {}
+        self._revision = -1
+        self._parties: set[str] = set()
+        self.longest_s: dict[str, float] = {}
+
+    def __call__(self, grid: Grid, dt_s: float) -> None:
+        """Look at one step."""
+        if self._world.store.ctl.revision != self._revision:
+            self._revision = self._world.store.ctl.revision
+            records = self._world.records
+            excluded = {u for u, (lock, _) in records.locks().items() if lock.exclusion is not None}
+            self._parties = {u for d, _ in records.deals().values() for u in d.record.units} | excluded
+        for unit_id, mode in zip(grid.unit_ids, grid.modes(), strict=True):
+            if mode.current_controlled and unit_id not in self._parties:
+                self._running_s[unit_id] = self._running_s.get(unit_id, 0.0) + dt_s
+                self.longest_s[unit_id] = max(self.longest_s.get(unit_id, 0.0), self._running_s[unit_id])
+            else:
+                self._running_s.pop(unit_id, None)
 
 
 class World:
     """The community. All times are virtual."""
 
-    def __init__(self, units: int, acceleration: float, seed: int, policy: Mapping[str, Any], rsoc: Any) -> None:
+    def __init__(
+        self, units: int, acceleration: float, seed: int, policy: Mapping[str, Any], rsoc: Any, *, ideal: bool
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.times = load_wiring().times_of("embedded")
         self.store = MemoryCommunity(life_s=int(self.times.life_s))
-        settings = community(units, seed=seed) if rsoc is None else community(units, seed=seed, rsoc_percent=rsoc)
+        settings = community(units, seed=seed, rsoc_percent=rsoc, ideal_sensors=ideal)
         self.plant = Plant(Grid(settings), now_s=loop.time, acceleration=acceleration)
         self.unheld = UnheldCurrent(low_v=290, high_v=385)
         self.holders = HoldersAtOnce()
         self.peak = PeakCurrent()
-        self.plant.grid_now().observers.extend([self.unheld, self.holders, self.peak])
+        self.dealless = Dealless(self)
+        self.acceleration = acceleration
+        self.plant.grid_now().observers.extend([self.unheld, self.holders, self.peak, self.dealless])
         self.seed = seed
         self.unit_ids = [f"E{n:03d}" for n in range(1, units + 1)]
+        self.hardware = load_hw_config(RULES / "hwConfig.json").model
         base = load_policy(RULES / "policy.json").model
         document = base.to_document() | {"memberUnitIds": self.unit_ids, **policy}
         self.policy = type(base).model_validate(document)
@@ -110,7 +167,7 @@ class World:
         )
         documents = Documents(
             config,
-            load_hw_config(RULES / "hwConfig.json").model,
+            self.hardware,
             self.policy,
             load_scenario(RULES / "scenario.json").model,
             self.times.as_values(SCRAM_DELAY_S),
@@ -145,6 +202,20 @@ class World:
         await asyncio.wait([house.task])
         house.node = None
 
+    def freeze(self, unit_id: str) -> None:
+        """Suspend a node's process (SIGSTOP); what its converter does goes on."""
+        self.store.lines[unit_id].freeze()
+        mortal = self.houses[unit_id].mortal
+        assert mortal is not None
+        mortal.freeze()
+
+    def thaw(self, unit_id: str) -> None:
+        """Let it go on."""
+        self.store.lines[unit_id].thaw()
+        mortal = self.houses[unit_id].mortal
+        assert mortal is not None
+        mortal.thaw()
+
     async def until(self, condition: Callable[[], Any], within_s: float, what: str = "") -> None:
         """Wait in virtual time."""
         loop = asyncio.get_running_loop()
@@ -156,6 +227,76 @@ class World:
             if loop.time() > end_s:
                 raise AssertionError(f"not within {within_s} s: {what or condition}\n{self.tell()}")
             await asyncio.sleep(0.05)
+
+    @property
+    def master(self) -> str | None:
+        """The unit whose node is Grid Master."""
+        for unit_id, house in self.houses.items():
+            if house.node and house.node.services and house.node.services.board.is_master:
+                return unit_id
+        return None
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Why the Grid Master activates nothing, as it says."""
+        master = self.master
+        node = self.houses[master].node if master else None
+        plan = node.services.grid_master.plan if node and node.services else None
+        return plan.waiting if plan else ()
+
+    def deals_in(self, *states: str) -> list[str]:
+        """The ids of the deals that are in one of these states."""
+        return [i for i, (deal, _) in self.records.deals().items() if deal.state in states]
+
+    def events(self, rule: str) -> list[ErrorEvent]:
+        """The error events called *rule* that the community keeps."""
+        kept = (ErrorEvent.from_json(m.body) for m in self.store.logs["ERRLOG"]._messages)
+        return [e for e in kept if e.rule == rule]
+
+    async def operator_sets(self, mode: str) -> None:
+        """Set the community's mode, as the verb does."""
+        self.store.ctl.write([Write(MODE, ModeRecord(mode=OperationMode(mode)).to_json())])
+
+    def exclude(self, unit_id: str, reason: str = "cut off by hand") -> None:
+        """Declare a unit's converter cut off from the bus, as the verb does."""
+        key = LOCK + unit_id
+        changed = self.records.lock(unit_id).model_copy(update={"exclusion": reason})
+        self.store.ctl.write([Write(key, changed.to_json(), self.store.ctl.get(key).at)])
+
+    # What must hold at every moment, and at the end.
+
+    def check_grid(self, *, unheld_s: float = 1.5) -> None:
+        """No current without a voltage or a deal, one holder, currents within what hardware and lines bear."""
+        self.plant.grid_now()
+        seconds = {u: s / self.acceleration for u, s in self.unheld.longest_s.items()}
+        assert max(seconds.values(), default=0.0) <= unheld_s, f"current without a voltage: {seconds}"
+        seconds = {u: s / self.acceleration for u, s in self.dealless.longest_s.items()}
+        assert not seconds, f"current without a deal: {seconds}"
+        assert self.holders.without_droop_s / self.acceleration <= 0.2, "two units held the voltage without droop"
+        limit_a = self.hardware.grid_current_capacity_a + self.hardware.grid_current_allowance_a
+        assert all(a <= limit_a for a in self.peak.units_a.values()), self.peak.units_a
+
+    def check_books(self) -> None:
+        """One final record for each ended deal, in both parties' files and equal; locks go with their deals."""
+        counted = Counter(r.deal_id for r in self.final_records)
+        assert not [d for d, n in counted.items() if n != 1], counted
+        running = set(self.records.deals())
+        for unit_id, (lock, _) in self.records.locks().items():
+            assert {e.deal_id for e in lock.entries} <= running, (unit_id, lock)
+        for record in self.final_records:
+            for unit_id in record.units:
+                house = self.houses[unit_id]
+                if house.node is None:
+                    continue
+                written = [c for f, c in house.files.items() if f.name == record.deal_id]
+                assert written == [record.to_json()], f"the file of {record.deal_id} at {unit_id}"
+
+    def check_still(self) -> None:
+        """Nobody is active, nothing is open: the community is at rest."""
+        grid, _ = self.records.grid()
+        assert grid.state == "dead", self.tell()
+        assert not self.records.active()[0].units, self.tell()
+        assert {self.plant.grid_now().unit(u).mode for u in self.unit_ids} == {ConverterMode.WAIT}, self.tell()
 
     @property
     def records(self) -> Records:
@@ -217,10 +358,12 @@ async def world(
     seed: int = 1,
     policy: Mapping[str, Any] | None = None,
     rsoc: Any = None,
+    ideal: bool = False,
+    started: bool = True,
 ) -> AsyncIterator[World]:
     """Open a community with all nodes running; whatever still runs at the end is cancelled."""
-    opened = World(units, acceleration, seed, policy or {}, rsoc)
-    for unit_id in opened.unit_ids:
+    opened = World(units, acceleration, seed, policy or {}, rsoc, ideal=ideal)
+    for unit_id in opened.unit_ids if started else ():
         opened.start(unit_id)
     try:
         yield opened

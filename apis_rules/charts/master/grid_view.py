@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.admission import reference_side
-from apis_rules.charts.master.energy import parse_time
+from apis_rules.charts.master.energy import parse_time, seconds_left
 from apis_rules.charts.master.grid_effects import GridContext
 from apis_rules.charts.master.round import GRID, Standing
 from apis_rules.charts.master.sides import direction_of, reference_of, side_of
@@ -22,6 +22,9 @@ HELD = frozenset(
     | {"withdrawing", "restoring"}
 )
 """States in which the recorded holder holds the voltage."""
+
+HAND_OVER_STEPS_S = 2.0
+"""About what the four steps of a hand-over take beside the time in which it settles."""
 
 FORWARD = frozenset({"settling", "yielding"})
 """States in which the other unit of a hand-over carries on where the holder is lost."""
@@ -166,11 +169,14 @@ def optimum_v(round_: Round) -> float | None:
 def next_holder(round_: Round, leaving: str) -> tuple[str, Deal] | None:
     """Return who should hold the voltage when *leaving* stops to, and for which deal: a large unit, else the newest.
 
-    Only units that can be reached and have not asked to be stopped come into question.
+    Only units that can be reached and have not asked to be stopped come into question, in deals that outlast the
+    hand-over: for one that is about to end, the voltage stays where it is.
     """
     candidates = []
     for deal in accounts.live_deals(round_):
         if leaving in deal.record.units or deal.state not in ("started", "compensating", "activated", "warming_up"):
+            continue
+        if not _lasts(round_, deal):
             continue
         preferred = deal.record.unit_of(round_.settings.reference_side)
         wishes = round_.picture.stop_requests.get(deal.record.deal_id, {})
@@ -188,6 +194,16 @@ def next_holder(round_: Round, leaving: str) -> tuple[str, Deal] | None:
         return None
     _, unit_id, deal = max(candidates, key=lambda c: c[0])
     return unit_id, deal
+
+
+def _lasts(round_: Round, deal: Deal) -> bool:
+    energy_unit = deal.record.unit_of(round_.settings.energy_side)
+    clock = round_.clocks.get(energy_unit)
+    if clock is None:
+        return True
+    side = side_of(deal, energy_unit)
+    left_s = seconds_left(side, deal.record.deal_amount_wh, clock, round_.now_s, round_.settings.stop_lead_s)
+    return left_s > round_.settings.settle_s + HAND_OVER_STEPS_S
 
 
 def grid_context(

@@ -21,6 +21,9 @@ _LEAVING = frozenset({"stopping", "stopped", "deactivating", "parting", "scramme
 _SWITCHING = frozenset({"warming_up", "adjusting", "stopping", "stopped", "scrammed"})
 """States in which a command of the deal changes its power, from the sample on that was booked when it left."""
 
+_TAKING_OVER = frozenset({"announcing", "taking", "settling", "yielding"})
+"""States of a hand-over in which the next holder may hold already, or is about to."""
+
 _ALIGNED = frozenset({"activated", "warming_up", "compensating", "adjusting", "started", "stopping"})
 
 
@@ -36,7 +39,7 @@ def keep_deals(round_: Round) -> None:
             for unit_id in deal.record.units:
                 if side_of(changed, unit_id).on and accounts.is_confirmed(round_, unit_id):
                     changed = switch_off(changed, unit_id)
-        if deal.state in _ALIGNED and round_.grid.state in accounts.STEADY_GRID:
+        if deal.state in _ALIGNED:
             changed = _aligned(round_, changed)
         if round_.picture.amnesia and not deal.switched:
             units = (round_.unit(u) for u in deal.record.units)
@@ -46,12 +49,16 @@ def keep_deals(round_: Round) -> None:
 
 
 def _aligned(round_: Round, deal: Deal) -> Deal:
-    holder = round_.grid.holder
+    grid = round_.grid
+    # A deal that ends in a hand-over must not stop the unit that takes over: its other side stops first.
+    holder = grid.next_holder if grid.state in _TAKING_OVER else grid.holder
+    if grid.state not in _TAKING_OVER and grid.state not in accounts.STEADY_GRID:
+        return deal
     if holder in deal.record.units and deal.detail.reference_unit_id != holder:
         detail = deal.detail.model_copy(update={"reference_unit_id": holder})
         deal = deal.model_copy(update={"detail": detail})
-    is_master = True if deal.record.deal_id == round_.grid.deal_id else None
-    if deal.record.is_master is not is_master:
+    is_master = True if deal.record.deal_id == grid.deal_id else None
+    if grid.state in accounts.STEADY_GRID and deal.record.is_master is not is_master:
         deal = deal.model_copy(update={"record": deal.record.model_copy(update={"is_master": is_master})})
     return deal
 
