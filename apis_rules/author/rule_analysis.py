@@ -1,4 +1,4 @@
-"""What follows from a rule file that nobody wanted: rules that never hold, never decide, or stand there twice.
+"""What follows from a rule file that nobody wanted: rules that never hold or decide, stand there twice, or disagree.
 
 Questions about conditions are decided exactly where they are linear in the facts; what is beyond that is passed over.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from apis_rules.decide.outcomes import Decline, SetMode
+from apis_rules.author.reaction_table import QUESTION as REACTIONS
+from apis_rules.author.reaction_table import check_reactions
+from apis_rules.decide.outcomes import Decline, RaiseError, SetMode
 from apis_rules.decide.rulefile import Rule, RuleFile, read_rules
 from apis_rules.decide.satisfy import Undecided, find_witness
 from apis_rules.decide.simplify import names_in, simplify
@@ -33,10 +35,16 @@ def check_document(document: Document, findings: Findings) -> None:
 def analyse_rules(rule_file: RuleFile, findings: Findings) -> None:
     """Look for rules that cannot do anything."""
     alive = [rule for rule in rule_file.rules if not _never(rule, rule_file, findings)]
+    if rule_file.question == REACTIONS:
+        check_reactions(rule_file, {rule.id: whole(rule) for rule in rule_file.rules}, findings)
     for first, second in _same_loop(alive):
-        if simplify(whole(first)) == simplify(whole(second)) and first.outcome == second.outcome:
+        same = simplify(whole(first)) == simplify(whole(second))
+        if same and first.outcome == second.outcome:
             message = f"the rule {second.id} is {first.id} once more: same condition, same outcome"
             findings.warning(second.location, "AR321", message, "one of them can go")
+        elif same and isinstance(first.outcome, RaiseError) and isinstance(second.outcome, RaiseError):
+            message = f"the rules {first.id} and {second.id} call the same thing different errors"
+            findings.error(second.location, "AR325", message, "one of them can go")
         elif _decides_first(first) and _decides_first(second) and _covers(first, second, rule_file):
             message = f"the rule {second.id} never decides: wherever it holds, {first.id} holds before it"
             hint = "give it a lower priority number, or narrow the other one"

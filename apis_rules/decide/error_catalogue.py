@@ -3,9 +3,10 @@
 ::
 
     errors:
-      not-confirmed:
+      not_confirmed:
         error: "HARDWARE:LOCAL:ERROR"
-        message: "{unit} could not be confirmed in WAIT: {detail}"
+        message: WAIT was set and is not confirmed      # what else is known follows it, after a colon
+        about: no later reading shows WAIT without a current
 """
 
 from __future__ import annotations
@@ -15,19 +16,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, ValidationError
 
-from apis_rules.decide.messages import fill
 from apis_rules.decide.outcomes import OutcomeModel, RaiseError, read_outcome
+from apis_rules.decide.raised import RAISED
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.load import load_document
 from apis_rules.documents.model import FileModel, Name, Text
 from apis_rules.documents.reading import report
+from apis_rules.documents.shapes import did_you_mean
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from apis_rules.decide.facts import Value
     from apis_rules.documents.document import Document
 
 
@@ -57,9 +57,9 @@ class CataloguedError:
     message: str
     about: str
 
-    def sentence(self, values: Mapping[str, Value]) -> str:
-        """Return the message with *values* filled in; one that is not given shows as unknown."""
-        return fill(self.message, values)
+    def sentence(self, detail: str) -> str:
+        """Return the message, with what is known of this time."""
+        return f"{self.message}: {detail}" if detail else self.message
 
 
 def load_errors(path: Path) -> dict[str, CataloguedError]:
@@ -76,8 +76,23 @@ def load_errors(path: Path) -> dict[str, CataloguedError]:
 
 
 def check_document(document: Document, findings: Findings) -> None:
-    """Note everything that is wrong in a catalogue of errors."""
-    read_errors(document, findings)
+    """Note everything that is wrong in a catalogue of errors.
+
+    Besides its form: AR270 for an entry that nothing raises, AR271 for an error of the program that has no entry.
+    """
+    found = Findings()
+    entries = read_errors(document, found)
+    findings.extend(found.sorted())
+    if found.failed:
+        return
+    for name in entries.keys() - RAISED:
+        near = did_you_mean(name, RAISED)
+        where = document.key_location(("errors", name))
+        hint = f"did you mean {near}?" if near else "take it out"
+        findings.warning(where, "AR270", f"nothing in the program raises {name!r}", hint)
+    for name in sorted(RAISED - entries.keys()):
+        message = f"the program raises {name!r}, which has no entry"
+        findings.error(document.location(("errors",)), "AR271", message, "add it")
 
 
 def read_errors(document: Document, findings: Findings) -> dict[str, CataloguedError]:

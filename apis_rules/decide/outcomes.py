@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 class Action(enum.StrEnum):
-    """What is done about an error (specification 10.2); the order in a rule is the order of doing."""
+    """What is done about an error (specification 10.1); the order in a rule is the order of doing."""
 
+    LOG = "log"
     STOP_DEALS = "stop-deals"
     STOP_LOCAL = "stop-local"
     RESIGN = "resign"

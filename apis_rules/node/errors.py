@@ -87,11 +87,7 @@ class Errors:
 
     def raise_event(self, rule: str, detail: str) -> None:
         """Raise the entry *rule* of the catalogue about this unit."""
-        entry = self._catalogue.entry(rule)
-        outcome = entry.outcome
-        self._raise(
-            self._event(rule, outcome.category, outcome.extent, outcome.level, entry.sentence({"detail": detail}))
-        )
+        self._raise(self._catalogued(rule, detail))
 
     def raise_found(self, rule: str, outcome: RaiseError, message: str, deal_id: str) -> None:
         """Raise what a rule file found about this unit."""
@@ -100,8 +96,13 @@ class Errors:
 
     def raise_problem(self, problem: Problem, epoch: Epoch) -> None:
         """Raise what the Grid Master's planner found, in its term's name."""
-        event = self._event(problem.rule, problem.category, problem.extent, problem.level, problem.message)
+        event = self._catalogued(problem.rule, problem.detail)
         self._raise(event.model_copy(update={"unit_id": problem.unit_id, "deal_id": problem.deal_id, "epoch": epoch}))
+
+    def _catalogued(self, rule: str, detail: str) -> ErrorEvent:
+        entry = self._catalogue.entry(rule)
+        outcome = entry.outcome
+        return self._event(rule, outcome.category, outcome.extent, outcome.level, entry.sentence(detail))
 
     def _event(self, rule: str, category: Category, extent: Extent, level: Level, message: str) -> ErrorEvent:
         unit_id = self._board.identity.unit_id
@@ -219,8 +220,8 @@ class Errors:
                 await self._sustain(event)
             case Action.MODE_STOP if self._board.is_master:
                 await self._stop_community(event)
-            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP:
-                return  # the Grid Master's business
+            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP | Action.LOG:
+                return  # the Grid Master's business; or in the log already
 
     def reaction_done(self) -> None:
         """Learn that the community stands still: the sustaining time goes on, the reaction is over."""

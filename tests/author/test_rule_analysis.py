@@ -75,6 +75,57 @@ def test_rules_that_each_do_something_are_left_alone(rules: str, tmp_path: Path)
     assert found(tmp_path, FINE[rules]) == []
 
 
+REACTIONS = (data_dir("rules") / "reactions.yaml").read_text()
+TABLES = {
+    "a row is missing": (
+        REACTIONS.replace("category == 'USER'", "category == 'USER' and unit == 'E001'"),
+        ["AR323 USER:GLOBAL:ERROR has no reaction"],
+    ),
+    "a row hangs on another level": (
+        REACTIONS.replace("when: level == 'WARN'", "when: level == 'WARN' and extent == 'LOCAL'"),
+        [f"AR323 {category}:GLOBAL:WARN has no reaction" for category in ("FRAMEWORK", "HARDWARE", "LOGIC", "USER")],
+    ),
+    "two rows differ": (
+        REACTIONS.replace("when: level == 'WARN'", "when: level == 'WARN' or category == 'USER'"),
+        [
+            "AR324 for USER:GLOBAL:ERROR the rows warning and global-user say different things",
+            "AR324 for USER:GLOBAL:FATAL the rows warning and global-fatal say different things",
+            "AR324 for USER:LOCAL:ERROR the rows warning and local-hardware say different things",
+            "AR324 for USER:LOCAL:FATAL the rows warning and local-fatal say different things",
+        ],
+    ),
+    "one comes first": (
+        REACTIONS.replace("when: level == 'WARN'", "priority: 5\n    when: level == 'WARN' or category == 'USER'"),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_kind_of_event_has_one_reaction(table: str, tmp_path: Path) -> None:
+    """Each category, extent and level without a row, or with two rows that differ, is named."""
+    text, wanted = TABLES[table]
+    (tmp_path / "reactions.yaml").write_text(text)
+    diagnostics = check_paths([tmp_path]).diagnostics
+    assert sorted(f"{d.code} {d.message}" for d in diagnostics) == wanted
+
+
+def test_one_fault_has_one_name(tmp_path: Path) -> None:
+    """Two rules that hold together and raise different errors disagree."""
+    two = rule("one", "a_wh < 20", ERROR) + rule("two", "not (a_wh >= 20)", "{error: 'LOGIC:LOCAL:ERROR'}")
+    assert found(tmp_path, two) == [("AR325", 9, "the rules one and two call the same thing different errors")]
+
+
+def test_a_catalogue_of_errors_has_what_the_program_raises(tmp_path: Path) -> None:
+    """An entry that nothing raises is doubtful, one that is missing is a mistake."""
+    text = (data_dir("rules") / "errors.yaml").read_text()
+    (tmp_path / "errors.yaml").write_text(text.replace("  silent:", "  silence:"))
+    assert [(d.code, str(d.severity), d.message) for d in check_paths([tmp_path]).diagnostics] == [
+        ("AR271", "error", "the program raises 'silent', which has no entry"),
+        ("AR270", "warning", "nothing in the program raises 'silence'"),
+    ]
+
+
 def test_a_mistake_elsewhere_does_not_silence_the_analysis(tmp_path: Path) -> None:
     """Each rule file is analysed, whatever is wrong with another."""
     (tmp_path / "accept.yaml").write_text("question: accept\nfacts: {}\nrules: []\n")

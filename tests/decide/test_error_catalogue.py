@@ -17,17 +17,18 @@ TEXT = """\
 errors:
   not-confirmed:
     error: "HARDWARE:LOCAL:ERROR"
-    message: "{unit}: {detail} after {waited_s}"
+    message: "WAIT is not confirmed"
 """
 
 
 def test_an_entry_says_what_the_error_is_and_how_it_is_told(tmp_path):
-    """Category, extent and level come from the file; values are filled in with their units."""
+    """Category, extent and level come from the file; what is known of this time follows the sentence."""
     path = tmp_path / "errors.yaml"
     path.write_text(TEXT)
     entry = load_errors(path)["not-confirmed"]
     assert entry.outcome == RaiseError(Category.HARDWARE, Extent.LOCAL, Level.ERROR)
-    assert entry.sentence({"unit": "E001", "waited_s": 2.5}) == "E001: unknown after 2.5 s"
+    assert entry.sentence("two readings") == "WAIT is not confirmed: two readings"
+    assert entry.sentence("") == "WAIT is not confirmed"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from apis_rules.ports.types import CommandName, CommandParams
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from apis_rules.ports.types import Category, Command, DealRecord, Extent, Level
+    from apis_rules.ports.types import Command, DealRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,19 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something to be reported as an error event."""
+    """Something to be reported as an error event.
+
+    Attributes:
+        rule: its name in the catalogue of errors (``rules/errors.yaml``), which says what it is and how bad.
+    """
 
     rule: str
-    category: Category
-    extent: Extent
-    level: Level
     unit_id: str
-    message: str
+    detail: str = ""
     deal_id: str | None = None
 
     def __str__(self) -> str:
-        return f"report {self.rule} {self.category}:{self.extent}:{self.level} {self.unit_id}"
+        return f"report {self.rule} {self.unit_id}"
 
 
 @dataclass(frozen=True, slots=True)

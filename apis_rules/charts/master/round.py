@@ -10,7 +10,6 @@ from apis_rules.charts.master.energy import format_time
 from apis_rules.charts.master.load import BusLoad
 from apis_rules.charts.master.memory import Booked, Memory, Sent
 from apis_rules.charts.master.output import MasterPlan, Order, Problem, Put, Reply, Send
-from apis_rules.charts.master.problems import PROBLEMS
 from apis_rules.ports.types import (
     ActiveRecord,
     ActiveUnit,
@@ -241,9 +240,7 @@ class Round:
         if self.now_s - self.reported.get(key, float("-inf")) < REPORT_AGAIN_S:
             return
         self.reported[key] = self.now_s
-        kind = PROBLEMS[what]
-        message = f"{kind.message}: {detail}" if detail else kind.message
-        self._problems.append(Problem(what, kind.category, kind.extent, kind.level, unit_id, message, deal_id))
+        self._problems.append(Problem(what, unit_id, detail, deal_id))
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
