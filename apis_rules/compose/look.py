@@ -40,6 +40,14 @@ def find_running(args: argparse.Namespace) -> Running:
     return running if not urls else Running(urls, *running.place)
 
 
+def has_ended(args: argparse.Namespace, running: Running) -> bool:
+    """Return whether the run that *running* describes has taken its run file away."""
+    try:
+        return load_running(state_root(args.state_dir)).pid != running.pid
+    except FileNotFoundError:
+        return True
+
+
 def with_onlooker(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable[T]]) -> T:
     """Open the community that is meant, and do *work* with it.
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Final
 from apis_rules.charts.modes import COMMUNITY_MODES, LOCAL_MODES
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
-from apis_rules.errors import Conflict, Refused
+from apis_rules.errors import Conflict, Outage, Refused, Unknown
 from apis_rules.node import messages
 from apis_rules.node.records import LOCK, MODE, ModeRecord
 from apis_rules.ports.state import Write
 from apis_rules.ports.types import Lock, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from apis_rules.compose.onlooker import Onlooker
 
 ASK_S: Final = 3.0
+LOOK_S: Final = 0.2
 TRIES: Final = 3
 
 WORDS: Final = {
@@ -64,26 +65,31 @@ async def set_mode(onlooker: Onlooker, mode: OperationMode | None, unit_id: str 
     await onlooker.ports.ctl.write(Write(MODE, value))
 
 
-async def stop_units(onlooker: Onlooker, units: Sequence[str], within_s: float) -> tuple[str, ...]:
+async def stop_units(
+    onlooker: Onlooker, units: Sequence[str], within_s: float, run_ended: Callable[[], bool]
+) -> tuple[str, ...]:
     """End nodes in order, the Grid Master last; return those that are still there after the time.
 
-    A node that has ended is no longer present.
+    *run_ended*: whether the run has ended that was meant; its server may have gone with it, and nobody answers then.
     """
     master = onlooker.overview().master
     loop = asyncio.get_running_loop()
     end_s = loop.time() + within_s
+    left: tuple[str, ...] = ()
     for some in ([u for u in units if u != master], [u for u in units if u == master]):
         await asyncio.gather(*(_terminate(onlooker, unit_id) for unit_id in some))
-        while loop.time() < end_s and await _answering(onlooker, some):  # noqa: ASYNC110 - it ends in another process
-            await asyncio.sleep(0.2)
-    return await _answering(onlooker, units)
+        left = await _answering(onlooker, some)
+        while left and loop.time() < end_s and not run_ended():
+            await asyncio.sleep(LOOK_S)
+            left = await _answering(onlooker, left)
+    return () if run_ended() else left
 
 
 async def _terminate(onlooker: Onlooker, unit_id: str) -> None:
     try:
         await onlooker.ports.bus.ask(unit_id, messages.TERMINATE, b"", ASK_S)
-    except Refused:
-        return  # it is not there any more
+    except (Refused, Unknown, Outage):
+        return  # whether it is still there is looked at next
 
 
 async def _answering(onlooker: Onlooker, units: Sequence[str]) -> tuple[str, ...]:
@@ -92,6 +98,8 @@ async def _answering(onlooker: Onlooker, units: Sequence[str]) -> tuple[str, ...
             await onlooker.ports.bus.ask(unit_id, messages.DATA, messages.DataWanted().to_json(), ASK_S)
         except Refused as error:
             return "does not answer" not in str(error)
+        except (Unknown, Outage):
+            return True  # it may have ended while it was asked
         return True
 
     found = await asyncio.gather(*(answers(unit_id) for unit_id in units))

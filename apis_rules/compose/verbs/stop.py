@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for the end and wait for it; 1 where a node is still there."""
-    from apis_rules.compose.look import check_member, find_running, with_onlooker
+    from apis_rules.compose.look import check_member, find_running, has_ended, with_onlooker
     from apis_rules.compose.steer import stop_units
 
     running = find_running(args)
@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
         check_member(args.unit, running)
 
     async def stop(onlooker: Onlooker) -> int:
-        left = await stop_units(onlooker, [args.unit] if args.unit else onlooker.members, args.timeout)
+        units = [args.unit] if args.unit else onlooker.members
+        left = await stop_units(onlooker, units, args.timeout, lambda: has_ended(args, running))
         if left:
             print(f"still running after {args.timeout:g} s: {', '.join(left)}")
             return 1

@@ -1,0 +1,37 @@
+"""One community, run once for all tests that only look at it and steer it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apis_rules.grid.configs import write_configs
+from tests.compose.houses import UNITS, Houses, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Running:
+    """A folder of nodes that runs in one process, on a grid that the test can look into."""
+
+    def __init__(self, houses: Houses, folder: Path, program: Program) -> None:
+        self.houses = houses
+        self.folder = folder
+        self.program = program
+        self.place = ("--state-dir", folder / "state")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Four nodes of one folder, begun once; whoever stops them is the last test of its module."""
+    folder = tmp_path_factory.mktemp("community")
+    with Houses(accelerate=20) as houses:
+        for file in write_configs(folder, UNITS, houses.addresses, "dcdc_emulator"):
+            if file.name.startswith("config."):
+                log = f"'{folder}/dealLog/{file.name[7:11]}/'uuuu'/'MM'/'dd"
+                file.write_text(file.read_text().replace('"unitId"', f'"dealLogDirFormat": "{log}", "unitId"', 1))
+        with Program("run", folder, "--state-dir", folder / "state") as program:
+            yield Running(houses, folder, program)

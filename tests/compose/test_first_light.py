@@ -1,0 +1,128 @@
+"""First light as users have it: a process, a broker, HTTP, files. The tests build on each other and run in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apis_rules.ports.types import DealRecord
+from tests.compose.houses import UNITS, Program, ask, ask_json, now_s, until
+
+if TYPE_CHECKING:
+    from tests.compose.conftest import Running
+
+pytestmark = pytest.mark.timeout(150)
+
+
+def test_a_first_deal_starts(running: Running) -> None:
+    """Nodes of a folder with a broker of their own start a deal within 20 s of the first line."""
+    started_s = running.program.wait_line(": started", 60)
+    assert started_s - running.program.lines[0][0] < 20
+    assert len(running.houses.active()) >= 2
+
+
+def test_verbs_show_what_runs(running: Running) -> None:
+    """``status`` and ``deals`` show the units, the master, the holder, the deals, and the average energy."""
+    status = ask_json("status", "--format", "json", *running.place)
+    assert [u["unit_id"] for u in status["units"] if u["present"]] == list(UNITS)
+    assert status["units_present"] == len(UNITS)
+    assert status["master"] in UNITS
+    assert running.houses.modes()[status["holder"]].name == "VOLTAGE_REFERENCE"
+    mean_wh = sum(u["remaining_wh"] for u in status["units"]) / len(UNITS)
+    assert status["mean_remaining_wh"] == pytest.approx(mean_wh)
+    assert status["deals"]
+    table = ask("status", *running.place)
+    assert f"Grid Master {status['master']}" in table
+    deals = ask_json("deals", "--format", "json", *running.place)
+    assert {d["discharge_unit_id"] for d in deals} <= set(UNITS)
+
+
+def test_verbs_steer_what_runs(running: Running) -> None:
+    """Modes are set and shown; an illegal mode changes nothing and exits 2."""
+    ask("mode", "set", "heteronomous", *running.place)
+    assert ask("mode", "get", *running.place) == "heteronomous"
+    assert "AR101" in ask("mode", "set", "manual", "--unit", "E003", *running.place, expect=2)
+
+
+def test_deals_end_in_order_and_are_booked_as_they_were_metered(running: Running) -> None:
+    """Both parties' files are equal and complete; energy is within 2 % of the agreed and 1 % of the metered one."""
+    until(lambda: ask_json("deals", "--format", "json", *running.place) == [], 90, "all deals over")
+    files = {u: list((running.folder / "dealLog" / u).glob("*/*/*/*")) for u in UNITS}
+    by_deal: dict[str, list[bytes]] = {}
+    for unit_files in files.values():
+        for file in unit_files:
+            by_deal.setdefault(file.name, []).append(file.read_bytes())
+    assert by_deal
+    records = []
+    for copies in by_deal.values():
+        assert len(copies) == 2
+        assert copies[0] == copies[1]
+        records.append(DealRecord.from_json(copies[0]))
+    for record in records:
+        assert None not in (record.activate_date_time, record.start_date_time, record.stop_date_time)
+        assert record.abort_reason is None
+        assert record.cumulate_amount_wh == pytest.approx(record.deal_amount_wh, rel=0.02)
+    for unit_id in UNITS:
+        metered = running.houses.look(lambda grid, unit_id=unit_id: grid.energies(unit_id))
+        got = sum(r.charge_unit_amount_wh or 0.0 for r in records if r.charge_unit_id == unit_id)
+        gave = sum(r.discharge_unit_amount_wh or 0.0 for r in records if r.discharge_unit_id == unit_id)
+        if got:
+            assert got == pytest.approx(metered.battery_side_in_wh, rel=0.01)
+        if gave:
+            # What the holder spends on the ramp and on an idle grid belongs to no deal.
+            assert metered.grid_out_wh < gave < 1.01 * metered.battery_side_out_wh
+
+
+def test_a_quiet_community_says_why(running: Running) -> None:
+    """Where nothing is traded, the reason is shown with the command that changes it."""
+    ask("mode", "set", "stop", *running.place)
+    until(running.houses.all_wait, 20, "all converters in WAIT")
+    assert "'apis-rules mode set autonomous'" in " ".join(ask("status", *running.place).split())
+
+
+def test_an_exclusion_ends_when_the_unit_is_seen_to_wait(running: Running) -> None:
+    """``exclude`` takes members only; a unit that answers and waits is taken in again by itself."""
+    assert "there is no unit E009" in ask("exclude", "E009", "--reason", "x", *running.place, expect=2)
+    assert ask("exclude", "E003", "--reason", "breaker opened", *running.place) == "E003 is excluded"
+
+    def exclusion() -> str | None:
+        units = ask_json("status", "--format", "json", *running.place)["units"]
+        return next(u["excluded"] for u in units if u["unit_id"] == "E003")
+
+    until(lambda: exclusion() is None, 20, "the exclusion is lifted")
+
+
+def test_stop_ends_everything_in_order(running: Running) -> None:
+    """``stop`` ends all nodes; every converter waits, the grid has no voltage, and the run exits 0."""
+    ask("stop", *running.place)
+    assert running.program.end(15) == 0, running.program.told
+    until(lambda: running.houses.all_wait() and running.houses.grid_v() < 1, 15, "a dead grid")
+    assert "no running community" in ask("status", *running.place, expect=2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_deals_in_order(number: signal.Signals) -> None:
+    """Ctrl-C, which a terminal sends to the whole process group, and SIGTERM leave all converters in WAIT, exit 0."""
+    with Program("run", "--accelerate", "30") as program:
+        program.wait_line(": started", 60)
+        asked_s = now_s()
+        program.signal(number)
+        assert program.end(20) == 0, program.told
+        assert now_s() - asked_s < 15
+        assert program.lines[-1][1].endswith("every converter is in WAIT, the grid is at 0 V")
+
+
+def test_a_run_ends_by_itself_with_a_summary() -> None:
+    """``--until-deals`` ends a run; the summary names parties, energies, points, duration and the balance."""
+    with Program("run", "--until-deals", "1", "--format", "json", "--accelerate", "60") as program:
+        assert program.end(100) == 0, program.told
+    summary = json.loads(program.output)
+    first = summary["deals"][0]
+    assert {first["discharge_unit_id"], first["charge_unit_id"]} <= set(UNITS)
+    assert first["points"] == pytest.approx(10 * first["booked_wh"], rel=0.001)
+    assert first["duration_s"] > 0
+    assert summary["given_wh"] - summary["taken_wh"] == pytest.approx(summary["loss_wh"], abs=0.01)
+    assert sum(summary["units"].values()) == pytest.approx(-summary["loss_wh"], abs=0.01)
