@@ -14,7 +14,7 @@ from apis_rules.decide.tree import FactKind
 from apis_rules.ports.types.unit_data import ConverterMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from apis_rules.decide.facts import Value
 
@@ -25,6 +25,9 @@ STARTED: Final = "started"
 """The state of ``statecharts/deal.yaml`` in which energy is shared as agreed."""
 SIDES: Final = (("charge", "chargeUnitId"), ("discharge", "dischargeUnitId"))
 """A side of a deal under ``detail``, and the key of its unit in the record."""
+
+LIMITED_METERS: Final = ("tmp", "vg", "vb", "ig", "ib")
+"""The measurements of a converter that have a safe range (hwConfig ``safety.range``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,14 @@ def _own_switched_deals(facts: Facts) -> float:
     return float(sum(_is(d, _own_side(d, unit_id), "on") for d in _deals_of(facts, unit_id)))
 
 
+def _own_switched_deals_to(side: str) -> Callable[[Facts], float]:
+    def count(facts: Facts) -> float:
+        unit_id = _unit_id(facts)
+        return float(sum(_own_side(d, unit_id) == side and _is(d, side, "on") for d in _deals_of(facts, unit_id)))
+
+    return count
+
+
 def _own_deals_to(side: str) -> Callable[[Facts], float]:
     def count(facts: Facts) -> float:
         unit_id = _unit_id(facts)
@@ -112,6 +123,25 @@ def _own_direction(facts: Facts) -> str | None:
 
 def _own_side_is(what: str) -> Callable[[Facts], bool]:
     return lambda facts: _is(facts.get("deal"), _own_direction(facts), what)
+
+
+def _holds_by_record(facts: Facts) -> bool:
+    unit_id = _unit_id(facts)
+    return unit_id is not None and unit_id in (_at(facts, "grid", "holder"), _at(facts, "grid", "nextHolder"))
+
+
+def _missing_meters(facts: Facts) -> str | None:
+    meter = _at(facts, "unit", "dcdc", "meter")
+    return _listed(key for key in LIMITED_METERS if not _is_number(_at(meter, key)))
+
+
+def _listed(names: Iterable[str]) -> str | None:
+    return ", ".join(names) or None
+
+
+def _missing_set_points(facts: Facts) -> str | None:
+    voltage, current = _at(facts, "unit", "dcdc", "vdis", "dvg"), _at(facts, "unit", "dcdc", "param", "dig")
+    return _listed(name for name, value in (("dvg", voltage), ("dig", current)) if not _is_number(value))
 
 
 def _deal_started(facts: Facts) -> bool | None:
@@ -136,6 +166,31 @@ def _dealing_current_a(facts: Facts) -> float | None:
     values = [currents.get(unit) for unit in _dealing_units(facts)]
     known = [v for v in values if _is_number(v)]
     return float(sum(known)) if len(known) == len(values) else None
+
+
+def _seen(facts: Facts) -> set[Any]:
+    return {_at(unit, "oesunit", "id") for unit in _list(facts, "units")} - {None}
+
+
+def _missing_members(facts: Facts) -> str | None:
+    seen = _seen(facts)
+    return _listed(unit for unit in _list(facts, "policy", "memberUnitIds") if unit not in seen)
+
+
+def _missing_dealing_units(facts: Facts) -> str | None:
+    return _listed(sorted(map(str, _dealing_units(facts) - _seen(facts))))
+
+
+def _dealing_units_without_current(facts: Facts) -> str | None:
+    currents = _currents(facts)
+    units = _dealing_units(facts) & _seen(facts)
+    return _listed(sorted(str(unit) for unit in units if not _is_number(currents.get(unit))))
+
+
+def _shared_current_a(facts: Facts) -> float:
+    currents = _currents(facts)
+    known = [a for unit in _dealing_units(facts) if _is_number(a := currents.get(unit))]
+    return float(max(sum(a for a in known if a > 0), -sum(a for a in known if a < 0), 0.0))
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -173,6 +228,15 @@ def _entries() -> Iterator[DerivedFact]:
     yield DerivedFact("own_deals", number, "deals in which the unit takes part", 1.0, _own_deals)
     switched = "deals of the unit for which its converter is switched on"
     yield DerivedFact("own_switched_deals", number, switched, 1.0, _own_switched_deals)
+    for side, what in (("charge", "charging"), ("discharge", "discharging")):
+        about = f"deals for which the unit's converter is switched on to {side}"
+        yield DerivedFact(f"own_switched_{what}_deals", number, about, 0.0, _own_switched_deals_to(side))
+    record = "whether the grid record names the unit: it holds the voltage, or is taking it over"
+    yield DerivedFact("holds_by_record", flag, record, False, _holds_by_record)
+    meters = "which of tmp, vg, vb, ig and ib the driver does not report; missing where it reports all"
+    yield DerivedFact("missing_meters", text, meters, "tmp, ib", _missing_meters)
+    set_points = "which of dvg and dig the driver does not report; missing where it reports both"
+    yield DerivedFact("missing_set_points", text, set_points, "dvg", _missing_set_points)
     charging, discharging = _own_deals_to("chargeUnitId"), _own_deals_to("dischargeUnitId")
     yield DerivedFact("own_charging_deals", number, "deals in which the unit charges", 0.0, charging)
     yield DerivedFact("own_discharging_deals", number, "deals in which the unit discharges", 1.0, discharging)
@@ -187,6 +251,15 @@ def _entries() -> Iterator[DerivedFact]:
     yield DerivedFact("dealing_units", number, units, 2.0, lambda facts: float(len(_dealing_units(facts))))
     total = "sum of the grid currents of these units; missing where one is"
     yield DerivedFact("dealing_current_a", number, total, 0.1, _dealing_current_a)
+    shared = "what they all charge with, or discharge with where that is more; an unknown current counts 0"
+    yield DerivedFact("shared_current_a", number, shared, 2.0, _shared_current_a)
+    yield DerivedFact("units_seen", number, "units whose data are there", 2.0, lambda facts: float(len(_seen(facts))))
+    members = "members whose data are not there; missing where all are"
+    yield DerivedFact("missing_members", text, members, "E003, E004", _missing_members)
+    dealing = "the same of the units whose converter is switched on for a deal, or holds the voltage"
+    yield DerivedFact("missing_dealing_units", text, dealing, "E002", _missing_dealing_units)
+    current = "of these, the units whose data are there, but not their grid current"
+    yield DerivedFact("dealing_units_without_current", text, current, "E002", _dealing_units_without_current)
     forward = "sum of the grid currents in front of the branch; an unknown one counts 0"
     yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), branch)
     backward = "the same behind the branch"

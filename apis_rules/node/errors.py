@@ -94,6 +94,11 @@ class Errors:
         event = self._event(rule, outcome.category, outcome.extent, outcome.level, message)
         self._raise(event.model_copy(update={"deal_id": deal_id or None}))
 
+    def raise_found_by_master(self, rule: str, outcome: RaiseError, message: str, epoch: Epoch) -> None:
+        """Raise what a rule file found about the community, in the Grid Master's term's name."""
+        event = self._event(rule, outcome.category, outcome.extent, outcome.level, message)
+        self._raise(event.model_copy(update={"epoch": epoch}))
+
     def raise_problem(self, problem: Problem, epoch: Epoch) -> None:
         """Raise what the Grid Master's planner found, in its term's name."""
         event = self._catalogued(problem.rule, problem.detail)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from apis_rules.charts.master.planner import Planner
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
+    from apis_rules.node.global_safety import GlobalSafety
     from apis_rules.node.supervision import Progress
     from apis_rules.ports.bundle import CommunityPorts
     from apis_rules.ports.lease import LeaseState, Term
@@ -104,6 +105,7 @@ class GridMaster:
         ports: CommunityPorts,
         board: Board,
         errors: Errors,
+        safety: GlobalSafety,
         progress: Progress,
         times: Any,
         source: random.Random,
@@ -113,6 +115,7 @@ class GridMaster:
         self._ports = ports
         self._board = board
         self._errors = errors
+        self._safety = safety
         self._progress = progress
         self._times = times
         self._random = source
@@ -305,6 +308,7 @@ class GridMaster:
 
     def _begin_term(self, term: Term) -> None:
         self.neighbours.begin_term()
+        self._safety.begin_term()
         self._announcing.clear()
         self._reign = Reign(term, self._ports.clock.now_s(), [])
         self._reign.tasks.append(self._start(self._renew(self._reign)))
@@ -554,6 +558,8 @@ class GridMaster:
                 answers = []
             for body in answers:
                 self._take_report(body)
+            if self._picture_complete(reign):
+                self._safety.look(self.neighbours, reign.term.epoch)
             self._wake.set()
             await asyncio.sleep(master.data_collection_period_s)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REQUEST: Final = "request.yaml"
 ACCEPT: Final = "accept.yaml"
 LOCAL_SAFETY: Final = "local-safety.yaml"
+GLOBAL_SAFETY: Final = "global-safety.yaml"
 HARD_LIMITS: Final = "hard-limits.yaml"
 REACTIONS: Final = "reactions.yaml"
 
@@ -56,10 +57,14 @@ def describe(board: Board, errors: Errors, **node: object) -> dict[str, Any]:
     What *node* names is laid over; a reader that needs more than this asks for it there.
     """
     records, unit_id = board.records, board.identity.unit_id
+    age_s = board.clock.now_s() - board.reading.read_at_s if board.reading else None
     return {
         "unit": board.unit_data().to_document(),
         "deals": [deal.to_document() for deal in records.deals_of(unit_id).values()],
+        "grid": records.grid()[0].to_document(),
         "node": {
+            "dealsKnown": records.fresh,
+            "readingAgeS": age_s,
             "draining": board.draining,
             "excluded": records.lock(unit_id).exclusion is not None,
             "hasMaster": records.entry(EPOCH).value is not None and records.fresh,

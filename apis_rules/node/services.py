@@ -15,6 +15,7 @@ from apis_rules.node.controller import Controller
 from apis_rules.node.deal_log import DealLog
 from apis_rules.node.errors import Errors
 from apis_rules.node.gates import Gates
+from apis_rules.node.global_safety import GlobalSafety
 from apis_rules.node.grid_master import GridMaster
 from apis_rules.node.local_mode import LocalModeKeeper
 from apis_rules.node.local_safety import LocalSafety
@@ -77,6 +78,7 @@ class Services:
             community,
             self.board,
             self.errors,
+            GlobalSafety(self.board, self.errors),
             self.supervisor.watch("grid master", STALL_S),
             around.times,
             around.source,

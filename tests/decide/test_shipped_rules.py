@@ -194,23 +194,18 @@ def test_l26_is_a_warning_at_once_and_an_error_when_it_has_lasted():
 )
 def test_l26_is_left_out_in_manual_mode_while_switching_and_without_a_reading(change):
     """The exceptions of the dynamic checks hold; a missing current breaks no allowance."""
-    assert rules_that_hold("local-safety", **{"unit__dcdc__meter__ig": 3.0, **change}) == []
+    assert "L26" not in rules_that_hold("local-safety", **{"unit__dcdc__meter__ig": 2.3, **change})
 
 
 @pytest.mark.parametrize("change", [{"node__mode": None}, {"node__switching": None}])
 def test_an_exception_that_is_unknown_is_no_exception(change):
     """Without a known operation mode, or without knowing of a switch, the check counts."""
-    assert rules_that_hold("local-safety", **{"unit__dcdc__meter__ig": 3.0, **change}) == ["L26"]
+    assert rules_that_hold("local-safety", **{"unit__dcdc__meter__ig": 2.3, **change}) == ["L26"]
 
 
 @pytest.mark.parametrize(
     ("changes", "rules"),
     [
-        ({"unit__dcdc__status__alarmState": "Light alarm"}, []),
-        ({"unit__dcdc__status__alarmState": "something new"}, []),
-        ({"unit__dcdc__status__alarmState": "Heavy alarm"}, ["L01"]),
-        ({"unit__battery__battery_operation_status": 0}, ["L02"]),
-        ({"unit__battery__battery_operation_status": None}, []),
         ({"deals": [], "unit__dcdc__status": {"status": "0x1234"}}, ["L03"]),
         ({"deals": [], "unit__dcdc__status": {"status": "no code"}}, ["L03"]),
         ({"deals": [], "unit__dcdc__status": {}}, []),
@@ -224,10 +219,10 @@ def test_an_exception_that_is_unknown_is_no_exception(change):
     ],
 )
 def test_what_the_device_reports_of_itself_is_an_error_at_once(changes, rules):
-    """Heavy alarm, no permission to share, an unknown mode, a mode under another's name; what is missing is none."""
-    decision = ask("local-safety", **changes)
-    assert [h.rule.id for h in decision.hits] == rules
-    assert all(h.outcome == HARDWARE for h in decision.hits)
+    """An unknown mode, or a mode under another's name; a name that is missing is none."""
+    hits = [h for h in ask("local-safety", **changes).hits if h.rule.id in ("L03", "L04")]
+    assert [h.rule.id for h in hits] == rules
+    assert all(h.outcome == HARDWARE for h in hits)
 
 
 @pytest.mark.parametrize(
@@ -244,16 +239,16 @@ def test_what_the_device_reports_of_itself_is_an_error_at_once(changes, rules):
         ("created", {"on": False}, "0x0000", []),
         ("created", {"on": False}, "0x0041", ["L08-none"]),
         ("created", {}, "0x0041", ["L08-none"]),
-        ("deactivated", {"on": False}, "0x0014", []),
+        ("deactivated", {"on": False}, "0x0014", ["L08-none"]),
     ],
 )
 def test_l08_compares_the_mode_with_each_deal(state, side, code, rules):
     """E001 charges in the deal: it may charge or hold the voltage, wait only while it is switched on or off for it."""
     changes = {"deals__0__state": state, "deals__0__detail__charge": side, "unit__dcdc__status": {"status": code}}
-    decision = ask("local-safety", **changes)
-    assert [h.rule.id for h in decision.hits] == rules
+    hits = [h for h in ask("local-safety", **changes).hits if h.rule.id in ("L03", "L08", "L08-none")]
+    assert [h.rule.id for h in hits] == rules
     if rules == ["L08"]:
-        assert decision.hits[0].element == "d-1"
+        assert hits[0].element == "d-1"
 
 
 def test_the_catalogue_knows_the_chart_of_deals():
@@ -276,7 +271,7 @@ def test_g04_sums_the_currents_of_each_dealing_unit_once():
     holder = {"deals__0__detail__discharge__on": False, "units__1__dcdc__meter__ig": -1.7}
     assert rules_that_hold("global-safety", **holder) == ["G04"]
     assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=-1.75, deals=twice) == []
-    assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=None) == []
+    assert rules_that_hold("global-safety", units__1__dcdc__meter__ig=None) == ["G05", "G08"]
 
 
 @pytest.mark.parametrize(
@@ -288,6 +283,11 @@ def test_g04_sums_the_currents_of_each_dealing_unit_once():
         ({"write__gridVoltageV": 380.1}, ["H02"]),
         ({"write__gridVoltageV": 299.9}, ["H02"]),
         ({"write__mode": "wait", "write__gridVoltageV": 0.0, "write__gridCurrentA": 0.0}, []),
+        ({"unit__dcdc__status__alarmState": "Light alarm"}, []),
+        ({"unit__dcdc__status__alarmState": "something new"}, []),
+        ({"unit__dcdc__status__alarmState": "Heavy alarm"}, ["L01"]),
+        ({"unit__battery__battery_operation_status": 0}, ["L02"]),
+        ({"unit__battery__battery_operation_status": None}, []),
         ({"write": {"mode": "charge"}, "unit__dcdc__meter__tmp": 45.0}, []),
         ({"unit__dcdc__meter__tmp": 45.1}, ["L10"]),
         ({"unit__dcdc__meter__vg": -4.1}, ["L11"]),

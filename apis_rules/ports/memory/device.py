@@ -141,7 +141,15 @@ class MemoryDevice:
                 "alarmState": "No alarm",
                 "operationMode": self._mode.operation_mode,
             },
-            "meter": {"vg": self._voltage_v, "ig": sign * self._current_a, "tmp": 25.0, "wg": 0, "wb": 0, "vb": 52.0},
+            "meter": {
+                "vg": self._voltage_v,
+                "ig": sign * self._current_a,
+                "tmp": 25.0,
+                "wg": 0,
+                "wb": 0,
+                "vb": 52.0,
+                "ib": 0,
+            },
             "vdis": {"dvg": self._voltage_v, "drg": self._droop},
             "param": {"dig": self._current_a},
         }
