@@ -2,10 +2,12 @@
 
 ::
 
-    scenario: ../scenario.json        # relative to this file; policy and hw_config likewise, where needed
+    scenario: ../scenario.json               # relative to this file; policy and hw_config likewise, where needed
     policy: ../policy.json
+    policy_changes: {operationMode: stop}    # what the cases want otherwise than that policy has it
     unit: E001
     asked_by: E002
+    given: {node: {mode: autonomous}}        # what every question of the file is about
     cases:
       - name: a full battery offers energy
         at: "12:00:00"
@@ -22,8 +24,19 @@
         expect: {chosen: E002}
       - name: no request while the community is stopped
         question: request
-        given: {node: {mode: stop}}                   # over an autonomous node without errors and deals
+        given: {node: {mode: stop}}                   # over what the file gives, over an autonomous node without deals
         expect: {rule: not-autonomous}                # the best rule that holds; null: none; rules: [...] all of them
+      - name: a charging current that stays wrong
+        question: local-safety
+        given: {unit: {dcdc: {meter: {ig: 2.3}}}}     # null takes a value out
+        after_s: 5                                    # asked once more, so much later
+        expect: {rules: [L26], error: "HARDWARE:LOCAL:ERROR", do: "stop-deals, stop-local"}
+      - name: what is done where WAIT is not confirmed
+        raised: not_confirmed                         # an error of the catalogue
+        expect: {error: "HARDWARE:LOCAL:ERROR", do: "stop-deals, stop-local"}
+      - name: a policy without an allowance
+        without: {file: policy, key: gridVoltageAllowanceV}
+        expect: {codes: [AR201]}                      # what check says
 """
 
 from __future__ import annotations
@@ -88,6 +101,17 @@ class Expected(_Part):
     chosen: UnitId | None = None
     rule: Text | None = None
     rules: tuple[Text, ...] = ()
+    error: Text | None = None
+    message: Text | None = None
+    do: Text | None = None
+    codes: tuple[Text, ...] = ()
+
+
+class WithoutModel(_Part):
+    """The policy or hwConfig of the cases, one key taken out."""
+
+    file: Literal["policy", "hw_config"]
+    key: Name
 
 
 class ChooseModel(_Part):
@@ -106,6 +130,8 @@ class CaseModel(_Part):
     remaining_wh: Annotated[Number, Field(ge=0, le=MAX_WH)] | None = None
     choose: ChooseModel | None = None
     question: Name | None = None
+    raised: Name | None = None
+    without: WithoutModel | None = None
     given: Annotated[dict[str, Any], Field(default_factory=dict)]
     after_s: Annotated[Number, Field(ge=0)] = 0.0
     expect: Expected
@@ -117,9 +143,11 @@ class CaseFileModel(_Part):
     about: Text = ""
     scenario: Name | None = None
     policy: Name | None = None
+    policy_changes: Annotated[dict[str, Any], Field(default_factory=dict)]
     hw_config: Name | None = None
     unit: UnitId | None = None
     asked_by: UnitId | None = None
+    given: Annotated[dict[str, Any], Field(default_factory=dict)]
     cases: tuple[CaseModel, ...]
 
 
@@ -162,9 +190,14 @@ def _read(document: Document, findings: Findings) -> CaseFileModel | None:
     first: dict[str, int] = {}
     for index, case in enumerate(model.cases):
         place = document.location(("cases", index))
-        asked = sum((case.remaining_wh is not None, case.choose is not None, case.question is not None))
+        asks = (case.remaining_wh, case.choose, case.question, case.raised, case.without)
+        asked = sum(part is not None for part in asks)
         for wrong, message, hint in (
-            (asked != 1, "asks nothing, or more than one thing", "it has one of remaining_wh, choose, question"),
+            (
+                asked != 1,
+                "asks nothing, or more than one thing",
+                "it has one of remaining_wh, choose, question, raised, without",
+            ),
             (
                 case.remaining_wh is not None and model.scenario is None,
                 "needs a scenario",

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from apis_rules.author.answers import open_answerer
 from apis_rules.author.arguments import candidate_argument, refuse
 from apis_rules.author.choice import judge
-from apis_rules.author.gates import ASSUMED_NODE
+from apis_rules.author.gates import ASSUMED_NODE, rule_path
 from apis_rules.author.inputs import open_bounds, read_inputs
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import states_of
 from apis_rules.decide.choosing import Strategy
-from apis_rules.decide.decision import Decider, compile_rules
+from apis_rules.decide.decision import NO_STRIKES, Decider, compile_rules
+from apis_rules.decide.error_catalogue import load_errors
 from apis_rules.decide.folder import load_rule_folder
 from apis_rules.decide.intent import Asker, compile_scenario
+from apis_rules.decide.outcomes import RaiseError, React
 from apis_rules.decide.scenario import Question
 from apis_rules.documents.community import resolve
+from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.hw_config import HwConfig
+from apis_rules.documents.kinds import Kind
+from apis_rules.documents.load import load_document, parse_document
+from apis_rules.documents.policy import Policy
+from apis_rules.documents.reading import parse_policy, read_model
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
@@ -28,7 +38,10 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from apis_rules.author.case_files import CaseFile, CaseModel
+    from apis_rules.author.case_files import CaseFile, CaseModel, WithoutModel
+    from apis_rules.decide.decision import Decision, Strikes
+    from apis_rules.decide.error_catalogue import CataloguedError
+    from apis_rules.decide.outcomes import Outcome
     from apis_rules.decide.rulefile import RuleFile
     from apis_rules.decide.ruleset import Evaluator
     from apis_rules.documents.diagnostics import Location
@@ -109,7 +122,13 @@ class CaseRunner:
         self._inputs = read_inputs(scenario, policy, hw_config, folder)
         self._asker = Asker(model.asked_by) if model.asked_by else None
         self._rule_files: dict[str, RuleFile] = {}
-        if any(case.question for case in model.cases):
+        self._errors: dict[str, CataloguedError] = {}
+        unit = {"oesunit": {"id": model.unit}, "apis": {"deal_interlock_capacity": 1}}
+        self._base = {"node": dict(ASSUMED_NODE), "unit": unit, "deals": []}
+        if any(case.raised for case in model.cases):
+            self._errors = load_errors(rule_path("errors.yaml", folder))
+            coverage.know("errors", self._errors)
+        if any(case.question or case.raised for case in model.cases):
             self._rule_files = load_rule_folder(data_dir("rules"), folder)
             for question, rule_file in self._rule_files.items():
                 coverage.know("rules", (f"{question}/{rule.id}" for rule in rule_file.rules))
@@ -132,6 +151,10 @@ class CaseRunner:
             found = self._decide(case.at, int(case.remaining_wh))
         elif case.choose is not None:
             found = {"chosen": self._choose(case)}
+        elif case.raised is not None:
+            found = self._raise(index, case.raised)
+        elif case.without is not None:
+            found = {"codes": self._check(case.without)}
         else:
             found = self._ask(index, case)
         failures = tuple(_differences(case.expect, found, ""))
@@ -167,21 +190,75 @@ class CaseRunner:
         if question not in self._rule_files:
             known = ", ".join(self._rule_files)
             refuse(str(self._file.location(index, "question")), f"no rule file answers {question!r}", known)
+        document = _merged(_merged(self._base, self._file.model.given), case.given)
+        decision = self._decide_by(question, document)
+        if case.after_s:
+            decision = self._decide_by(question, document, case.after_s, decision.strikes)
+        first = decision.first
+        found = {"rule": None if first is None else first.rule.id, "rules": [hit.rule.id for hit in decision.hits]}
+        return found if first is None else {**found, "message": first.message, **self._followed(first.outcome)}
+
+    def _decide_by(
+        self, question: str, document: Mapping[str, Any], now_s: float = 0.0, strikes: Strikes = NO_STRIKES
+    ) -> Decision:
         if question not in self._deciders:
             constants = {"hwConfig": self._inputs.hw_config.to_document()}
             if self._inputs.policy is not None:
-                constants["policy"] = self._inputs.policy.to_document()
+                constants["policy"] = self._policy.to_document()
             decider = Decider(compile_rules(self._rule_files[question], constants), self._evaluator)
             self._deciders[question] = self._open.enter_context(decider)
-        unit = {"oesunit": {"id": self._file.model.unit}, "apis": {"deal_interlock_capacity": 1}}
-        document = _merged({"node": dict(ASSUMED_NODE), "unit": unit, "deals": []}, case.given)
-        decision = self._deciders[question].decide(document, 0.0)
-        if case.after_s:
-            decision = self._deciders[question].decide(document, case.after_s, decision.strikes)
+        decision = self._deciders[question].decide(document, now_s, strikes)
         for hit in decision.hits:
             self._coverage.touch("rules", f"{question}/{hit.rule.id}")
-        first = decision.first
-        return {"rule": None if first is None else first.rule.id, "rules": [hit.rule.id for hit in decision.hits]}
+        return decision
+
+    def _raise(self, index: int, name: str) -> dict[str, Any]:
+        if name not in self._errors:
+            refuse(str(self._file.location(index, "raised")), f"no error is called {name!r}", ", ".join(self._errors))
+        self._coverage.touch("errors", name)
+        entry = self._errors[name]
+        return {"message": entry.message, **self._followed(entry.outcome)}
+
+    def _followed(self, outcome: Outcome) -> dict[str, Any]:
+        """Return what an outcome comes to: the error that is raised, and what is done about it."""
+        actions = outcome.actions if isinstance(outcome, React) else ()
+        if not isinstance(outcome, RaiseError):
+            return {"do": ", ".join(actions)}
+        event = {"category": outcome.category, "extent": outcome.extent, "level": outcome.level}
+        first = self._decide_by("reactions", {"event": {**event, "unitId": self._file.model.unit}}).first
+        if first is not None and isinstance(first.outcome, React):
+            actions = first.outcome.actions
+        return {"error": ":".join(event.values()), "do": ", ".join(actions)}
+
+    def _check(self, without: WithoutModel) -> list[str]:
+        """Return the codes of what is wrong with a file that lacks a key."""
+        path, value = self._raw(without.file)
+        *steps, last = without.key.split(".")
+        holder = value
+        for step in steps:
+            holder = holder.get(step, {})
+        if holder.pop(last, None) is None:
+            refuse(str(path), f"there is no {without.key} that could be taken out")
+        findings = Findings()
+        document = parse_document(json.dumps(value), str(path), findings)
+        if without.file == "policy":
+            read_model(Policy, Kind.POLICY, document, findings)
+        else:
+            read_model(HwConfig, Kind.HW_CONFIG, document, findings)
+        return [diagnostic.code for diagnostic in findings.sorted()]
+
+    @cached_property
+    def _policy(self) -> Policy:
+        path, value = self._raw("policy")
+        return parse_policy(json.dumps(value), str(path)).model
+
+    def _raw(self, file: Literal["policy", "hw_config"]) -> tuple[Path, dict[str, Any]]:
+        """Return the policy or hwConfig of the cases as it is written, with their changes."""
+        model = self._file.model
+        name, bundled = (model.policy, "policy.json") if file == "policy" else (model.hw_config, "hwConfig.json")
+        path = self._path(name) or data_dir("rules") / bundled
+        value = load_document(path, Findings()).value
+        return path, _merged(value, model.policy_changes) if file == "policy" else value
 
     def __enter__(self) -> Self:
         return self

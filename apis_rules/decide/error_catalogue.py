@@ -58,8 +58,8 @@ class CataloguedError:
     about: str
 
     def sentence(self, detail: str) -> str:
-        """Return the message, with what is known of this time."""
-        return f"{self.message}: {detail}" if detail else self.message
+        """Return the message, with what is known of this time where that says more."""
+        return f"{self.message}: {detail}" if detail and detail != self.message else self.message
 
 
 def load_errors(path: Path) -> dict[str, CataloguedError]:

@@ -12,10 +12,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from apis_rules.author.case_files import load_cases
 from apis_rules.cli import main
 from apis_rules.resources import data_dir
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCAL_ROWS = [f"L{n:02}" for n in (*range(1, 17), *range(20, 30))]
+GLOBAL_ROWS = [f"G{n:02}" for n in range(1, 11)]
 SCENARIO = """{"00:00:00-24:00:00": {"batteryStatus": {"1000-": "high", "-1000": "low"},
   "request": {"high": {"discharge": {"limitWh": 1500, "pointPerWh": 10}}},
   "accept": {"low": {"charge": {"limitWh": 1000}}}}}
@@ -43,14 +46,70 @@ def add(folder: Path, text: str) -> None:
 
 @pytest.mark.parametrize("engine", ["durable", "pure", "vector"])
 def test_the_bundled_cases_hold_with_every_engine(engine: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """What is shipped decides as its cases say, and they touch every band and every cell of the scenario."""
+    """What is shipped decides as its cases say, and they touch every band and cell, every rule and every error."""
     assert main(["test", str(data_dir("rules")), "--engine", engine]) == 0
     said = capfd.readouterr().out
     assert ", 0 failed" in said
     assert "bands: 4 of 4" in said
     assert "cells: 6 of 6" in said
-    for question in ("request/", "accept/", "choose/", "operation-mode/"):
-        assert f"no case touches {question}" not in said
+    assert "no case touches" not in said
+
+
+def test_every_row_of_the_safety_tables_has_a_case() -> None:
+    """L01-L16, L20-L29 and G01-G10 each have a case, or the head of their file says why they cannot occur."""
+    cases = data_dir("rules") / "cases"
+    for file, rows in (("local-safety", LOCAL_ROWS), ("global-safety", GLOBAL_ROWS)):
+        text = (cases / f"{file}.yaml").read_text()
+        names = " ".join(case.name for case in load_cases(cases / f"{file}.yaml").model.cases)
+        assert [row for row in rows if row not in names and f"# {row} (" not in text] == []
+
+
+SAFETY = """policy: policy.json
+unit: E001
+given: {unit: {dcdc: {status: {status: "0x0041"}, meter: {ig: 2.2}, param: {dig: 2.0}}}}
+cases:
+  - {name: wrong, question: local-safety, after_s: 5, given: {CHANGE}, expect: {EXPECT}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expect", "sentence"),
+    [
+        ("unit: {}", "error: 'HARDWARE:LOCAL:WARN'", "error is HARDWARE:LOCAL:ERROR, not HARDWARE:LOCAL:WARN"),
+        ("unit: {}", "do: log", "do is stop-deals, stop-local, not log"),
+        ("unit: {}", "message: hot", "message is the driver does not report tmp, vg, vb, ib, not hot"),
+        ("node: {mode: manual}", "rules: [L26]", "rules is L15, not L26"),
+    ],
+)
+def test_what_follows_from_a_case_is_compared(
+    change: str, expect: str, sentence: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The error, its sentence and what is done about it are looked at; what the file gives is under each case."""
+    file = folder / "cases" / "one.yaml"
+    text = SAFETY.replace("CHANGE", change).replace("EXPECT", expect)
+    file.write_text(text.replace("policy: policy.json\n", f"policy: {data_dir('rules') / 'policy.json'}\n"))
+    assert main(["test", str(file)]) == 1
+    assert sentence in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        ("raised: disk, expect: {error: 'HARDWARE:LOCAL:WARN'}", "error is FRAMEWORK:LOCAL:ERROR, not"),
+        ("without: {file: hw_config, key: droopRatio}, expect: {codes: []}", "codes is AR201, not none"),
+        ("raised: dust, expect: {do: log}", "no error is called 'dust'"),
+        ("without: {file: policy, key: dust}, expect: {codes: []}", "there is no dust that could be taken out"),
+    ],
+)
+def test_errors_by_name_and_files_without_a_key_are_cases(
+    case: str, sentence: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An error of the catalogue and a file that lacks a key come out as expected, or the difference is told."""
+    file = folder / "cases" / "one.yaml"
+    file.write_text(f"unit: E001\ncases:\n  - {{name: one, {case}}}\n")
+    assert main(["test", str(file)]) in (1, 2)
+    said = capfd.readouterr()
+    assert sentence in said.out + said.err
 
 
 @pytest.mark.parametrize(
