@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import tempfile
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apis_rules import __version__
 from apis_rules.charts.values import times_in_force
-from apis_rules.file_lock import file_lock
+from apis_rules.compose.reference_policy import compare_policy
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+from apis_rules.file_lock import Locked, file_lock
 from apis_rules.node.identity import Documents, Identity
 from apis_rules.node.runtime import Node, Surroundings
 from apis_rules.node.state_dir import FileStateStore
@@ -21,11 +24,21 @@ from apis_transport.community import open_community
 from apis_transport.device import DriverTimes, open_device
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from apis_rules.compose.options import RunOptions
     from apis_rules.documents.community import Site
     from apis_transport.device_hosts import DeviceHosts
+
+
+@contextmanager
+def _unit_lock(unit_id: str, folder: Path) -> Iterator[None]:
+    try:
+        with file_lock(folder / "unit.lock"):
+            yield
+    except Locked as error:
+        message = f"{unit_id} runs already in another process ({error.owner})"
+        raise refusal(Location(str(folder)), "AR702", message, "'apis-rules stop' ends it") from error
 
 
 @asynccontextmanager
@@ -34,17 +47,19 @@ async def open_node(
 ) -> AsyncIterator[Node]:
     """Open a node that is ready to run.
 
+    A policy that is not the community's keeps the node from joining: it brings its converter to WAIT and ends.
+
     Raises:
-        Locked: another process is this unit.
-        CannotOpen: the store is not there, or is not one that can be used.
+        InputError: another process is this unit; the store is not there, or is not one that can be used.
     """
     if site.config is None or site.hw_config is None or site.policy is None or site.scenario is None:
         raise ValueError("a node needs all four of its files")
     config, policy = site.config.model, site.policy.model
-    with file_lock(folder / "unit.lock"):
+    with _unit_lock(config.unit_id, folder):
         async with open_community(
             urls, config.community_id, config.cluster_id, config.unit_id, folder, within_s=options.start_timeout_s
         ) as community:
+            differing = await compare_policy(community.ports.policy, policy)
             documents = Documents(
                 config,
                 site.hw_config.model,
@@ -67,6 +82,7 @@ async def open_node(
                 store=FileStateStore(folder),
                 temporary=Path(tempfile.gettempdir()),
                 source=random.SystemRandom(),
+                refusal=f"the policy differs from the community's in {', '.join(differing)}" if differing else "",
                 observing=options.observe,
                 start_timeout_s=options.start_timeout_s,
             )

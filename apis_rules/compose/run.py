@@ -22,12 +22,13 @@ from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
+from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.screen import draw
 from apis_rules.compose.summary import sum_up
 from apis_rules.documents.community import load_site
-from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.source import refusal
-from apis_rules.errors import plain_error
+from apis_rules.errors import InputError, plain_error
 from apis_transport.device_hosts import DeviceHosts
 from apis_transport.embedded import embedded_server
 
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
 
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.options import RunOptions
+    from apis_rules.compose.overview import Overview
     from apis_rules.documents.community import Site
     from apis_rules.errors import ApisRulesError
     from apis_rules.node.runtime import Node
 
+REFUSED: Final = 2
+REFUSED_HINT: Final = "'apis-rules doc AR703'; its converter was brought to WAIT if it could be reached"
 REDRAW_S: Final = 0.25
 LAST_LOOK_S: Final = 2 * REDRAW_S
 """For the view to show the end as well."""
@@ -56,6 +60,17 @@ async def run_nodes(options: RunOptions) -> int:
         InputError: a node cannot start from what it was given.
         ExceptionGroup: of the errors that ended nodes, all converters in WAIT as far as they can be reached.
     """
+    try:
+        return await _run(options)
+    except InputError as error:
+        for sentence in await quiet_after_refusal(
+            config_files(options.target), state_root(options.state_dir), _named_urls(options), error
+        ):
+            print(sentence, file=sys.stderr)
+        raise
+
+
+async def _run(options: RunOptions) -> int:
     root = state_root(options.state_dir)
     async with AsyncExitStack() as stack:
         example = None
@@ -86,28 +101,44 @@ async def run_nodes(options: RunOptions) -> int:
         return run.exit_code()
 
 
+def config_files(target: Path | None) -> list[Path]:
+    """Return the configs that *target* means: one, or all ``config*.json`` of a folder; none for the example."""
+    if target is None:
+        return []
+    return sorted(target.glob("config*.json")) if target.is_dir() else [target]
+
+
 def load_sites(target: Path) -> list[Site]:
     """Read one config, or all ``config*.json`` of a folder, with the files that they name.
 
     Raises:
-        InputError: one of them cannot be used.
+        InputError: with everything that is wrong with any of them.
     """
-    if not target.is_dir():
-        return [load_site(target)]
-    configs = sorted(target.glob("config*.json"))
+    configs = config_files(target)
     if not configs:
         raise refusal(
             Location(str(target)), "AR102", "there is no config*.json in this folder", "'apis-rules init DIR'"
         )
-    return [load_site(path) for path in configs]
+    findings, sites = Findings(), []
+    for path in configs:
+        try:
+            sites.append(load_site(path))
+        except InputError as error:
+            findings.extend(error.diagnostics)
+    if findings.failed:
+        raise InputError(findings.sorted())
+    return sites
+
+
+def _named_urls(options: RunOptions) -> tuple[str, ...]:
+    named = options.nats or tuple(os.environ.get(NATS_URL_VARIABLE, "").split(","))
+    return tuple(url for url in named if url)
 
 
 async def _find_store(options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack) -> tuple[str, ...]:
     """Return the URLs of the shared state; start a server of our own where none is named."""
-    if options.nats:
-        return options.nats
-    if os.environ.get(NATS_URL_VARIABLE):
-        return tuple(os.environ[NATS_URL_VARIABLE].split(","))
+    if urls := _named_urls(options):
+        return urls
     named = {url for site in sites if site.config for url in site.config.model.nats.urls}
     if named:
         return tuple(sorted(named))
@@ -174,7 +205,14 @@ class _Run:
 
         Raises:
             ExceptionGroup: nodes were ended by errors.
+            InputError: nodes could not start.
         """
+        refused = [n for n in self._nodes if self._codes.get(n.identity.unit_id) == REFUSED]
+        if refused:
+            findings = Findings()
+            for node in refused:
+                findings.error(Location(node.identity.unit_id), "AR703", node.ended_because, REFUSED_HINT)
+            raise InputError(findings.sorted())
         if self._failures:
             raise ExceptionGroup("nodes failed", self._failures)
         return max(self._codes.values(), default=0)
@@ -245,13 +283,18 @@ class _Run:
         else:
             await self._tell(sys.stdout)
 
+    def _quiet(self, patience: Patience, overview: Overview) -> tuple[str, ...]:
+        """Return what keeps the community from trading, and what its nodes lack."""
+        lacking = [f"{n.identity.unit_id}: {n.trouble}; trying again" for n in self._nodes if n.state == "degraded"]
+        return patience.lasting((*lacking, *overview.quiet), self._onlooker.ports.clock.now_s())
+
     async def _draw(self) -> None:
         patience = Patience()
         looker = self._onlooker
         with Live(console=self._console, auto_refresh=False) as live:
             while True:
                 overview = looker.overview()
-                quiet = patience.lasting(overview.quiet, looker.ports.clock.now_s())
+                quiet = self._quiet(patience, overview)
                 live.update(draw(overview, looker.errors, len(looker.finished), quiet), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
@@ -260,7 +303,7 @@ class _Run:
         looker = self._onlooker
         while True:
             overview = looker.overview()
-            quiet = patience.lasting(overview.quiet, looker.ports.clock.now_s())
+            quiet = self._quiet(patience, overview)
             for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
                 print(f"{_now()} {sentence}", file=out, flush=True)
             await asyncio.sleep(REDRAW_S)

@@ -71,6 +71,7 @@ class Controller:
 
     Attributes:
         unit: the unit as it stands; others look at it, only this service changes it.
+        failure: what the driver's last failed request was told.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Controller:
             identity.unit_id, identity.boot, self._load_memory(), identity.clock_id, ports.community.clock.now_s()
         )
         self.unit: UnitRecord = step.unit
+        self.failure = ""
         self._due_s = step.due_s
         self._first_actions = step.actions
         self._published_at_s = float("-inf")
@@ -226,9 +228,11 @@ class Controller:
         try:
             reading = await self._call(call, guard)
         except Unknown as error:
-            self.put(Lost(request_id, str(error)))
+            self.failure = str(error)
+            self.put(Lost(request_id, self.failure))
         except (Outage, Refused) as error:
-            self.put(NotDone(request_id, str(error)))
+            self.failure = str(error)
+            self.put(NotDone(request_id, self.failure))
         else:
             self.put(Answered(request_id, reading.document, reading.time, reading.sent_at_s))
 

@@ -27,6 +27,7 @@ from apis_rules.charts.unit import StopLocal
 from apis_rules.errors import ApisRulesError, Outage, PortError, leaves
 from apis_rules.node import messages
 from apis_rules.node.deal_log import write_file
+from apis_rules.node.last_stop import bring_to_wait
 from apis_rules.node.records import WATCHED, Records
 from apis_rules.node.services import Services
 from apis_rules.ports.types import ConverterMode, DcdcData
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 0.5
 LAST_STOP_S: Final = 10.0
-LAST_STOP_PAUSE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Node:
     Attributes:
         life: where it stands, by ``node.yaml``.
         services: None before the node has begun to run.
+        ended_because: why it could not start; empty where it could.
     """
 
     def __init__(self, identity: Identity, documents: Documents, ports: NodePorts, around: Surroundings) -> None:
@@ -88,6 +89,7 @@ class Node:
         self.documents = documents
         self.life = NodeLife()
         self.services: Services | None = None
+        self.ended_because = around.refusal
         self._ports = ports
         self._around = around
         self._clock = ports.community.clock
@@ -108,6 +110,20 @@ class Node:
     def state(self) -> str:
         """The present state of the node's life."""
         return self.life.state
+
+    @property
+    def trouble(self) -> str:
+        """What the node lacks of what it needs now, in a sentence; empty where it lacks nothing."""
+        services = self.services
+        if services is None:
+            return "the node has not begun"
+        found = []
+        if not services.board.reading_fresh:
+            reason = services.controller.failure
+            found.append(f"the driver does not answer{f' ({reason})' if reason else ''}")
+        if not (self._ports.community.link.connected and services.board.records.fresh):
+            found.append("the community's shared state is not reached")
+        return " and ".join(found)
 
     @property
     def at_rest(self) -> bool:
@@ -207,6 +223,8 @@ class Node:
 
     async def _perform(self, command: object, services: Services) -> None:
         match command:
+            case BringToWait() if services.controller.unit.stopping:
+                pass  # it goes on until WAIT is confirmed; asked anew, it would begin anew
             case BringToWait():
                 services.controller.put(StopLocal("the node's own wish"))
             case ReportHolding():
@@ -244,6 +262,9 @@ class Node:
     async def _give_up(self) -> None:
         await asyncio.sleep(self._around.start_timeout_s)
         if self.life.state in ("looking", "quieting", "checking"):
+            self.ended_because = (
+                f"{self.trouble or 'the converter is not confirmed in WAIT'} within {self._around.start_timeout_s:g} s"
+            )
             self._wish("gave_up")
 
     async def _pump_records(self, records: Records, services: Services) -> None:
@@ -270,19 +291,14 @@ class Node:
 
     async def _last_stop(self) -> None:
         """Bring the converter to WAIT without any service: they are gone."""
-        device = self._ports.device
-        with contextlib.suppress(TimeoutError, PortError):
-            async with asyncio.timeout(LAST_STOP_S):
-                mode = DcdcData.model_validate((await device.read_status()).document.get("dcdc", {})).status.mode
-                if mode is ConverterMode.VOLTAGE_REFERENCE:
-                    going = messages.Going(unit_id=self.identity.unit_id, reason="the node has failed")
-                    with contextlib.suppress(Outage):
-                        await self._ports.community.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())
-                while mode is not ConverterMode.WAIT:
-                    await device.stop(self.documents.policy.operation_grid_voltage_v)
-                    reading = await device.read_status()
-                    mode = DcdcData.model_validate(reading.document.get("dcdc", {})).status.mode
-                    await asyncio.sleep(0 if mode is ConverterMode.WAIT else LAST_STOP_PAUSE_S)
+
+        async def tell_going() -> None:
+            going = messages.Going(unit_id=self.identity.unit_id, reason="the node has failed")
+            with contextlib.suppress(Outage):
+                await self._ports.community.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())
+
+        voltage_v = self.documents.policy.operation_grid_voltage_v
+        await bring_to_wait(self._ports.device, voltage_v, LAST_STOP_S, tell_going)
 
 
 class _Reactions:

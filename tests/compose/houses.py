@@ -14,6 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.cli import main
+from apis_rules.grid.device import ModelDevice
 from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
 from apis_rules.grid.server import Addresses, Emulator, EmulatorPorts
@@ -112,6 +113,14 @@ class Houses:
             return work(self.plant.grid_now())
 
         return asyncio.run_coroutine_threadsafe(main(), self._loop).result(10)
+
+    def set_mode(self, unit_id: str, mode: ConverterMode) -> None:
+        """Switch a converter as if a process had done it that is dead now."""
+
+        async def main() -> None:
+            await ModelDevice(self.plant, unit_id, runtime_s=self._loop.time).set_mode(mode, 350.0, 1.0, 0.0)
+
+        asyncio.run_coroutine_threadsafe(main(), self._loop).result(10)
 
     def modes(self) -> dict[str, ConverterMode]:
         return self.look(lambda grid: {u: grid.unit(u).mode for u in UNITS})

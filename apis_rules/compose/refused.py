@@ -1,0 +1,112 @@
+"""A start that is refused leaves no converter active: what a dead process left behind is brought to WAIT first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from apis_rules.compose.options import unit_folder
+from apis_rules.documents.config import Config
+from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.load import load_document
+from apis_rules.errors import InputError, PortError
+from apis_rules.file_lock import Locked, file_lock
+from apis_rules.node import messages
+from apis_rules.node.last_stop import bring_to_wait, read_mode
+from apis_rules.ports.types import ConverterMode
+from apis_transport.clock import MachineClock
+from apis_transport.community import open_community
+from apis_transport.device import DriverTimes, open_device
+from apis_transport.device_hosts import DeviceHosts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+IN_USE: Final = frozenset({"AR518", "AR519", "AR702"})
+"""Refusals because the unit runs elsewhere: its converter is that one's business."""
+
+GRID_VOLTAGE_V: Final = 350.0
+"""Goes along with WAIT, where the policy cannot be read; a converter in WAIT has no use for it."""
+
+TIMES: Final = DriverTimes(2.0, 2)
+STOP_S: Final = 15.0
+BROKER_S: Final = 2.0
+
+_TELLING: Final = ("communityId", "clusterId", "unitId", "systemType", "connection", "nats")
+
+
+async def quiet_after_refusal(configs: Sequence[Path], root: Path, urls: Sequence[str], error: InputError) -> list[str]:
+    """Bring the converters of *configs* to WAIT that are found active; return a sentence for each of these.
+
+    Configs whose unit and driver cannot be read are passed over; so is a unit that another process runs.
+    """
+    if any(d.code in IN_USE for d in error.diagnostics):
+        return []
+    told = []
+    for path in configs:
+        config = read_unit(path)
+        if config is not None:
+            told += await _quiet(config, root, urls or config.nats.urls)
+    return told
+
+
+def read_unit(path: Path) -> Config | None:
+    """Return what a config says of unit and driver, whatever else is wrong with it; None where it does not say it."""
+    try:
+        written: Any = load_document(path, Findings()).value
+    except InputError:
+        return None
+    if not isinstance(written, dict):
+        return None
+    known = {key: written[key] for key in _TELLING if key in written}
+    files = dict.fromkeys(("hwConfigFile", "policyFile", "scenarioFile"), "not needed")
+    for keys in (known, {k: v for k, v in known.items() if k != "nats"}):
+        with contextlib.suppress(ValidationError):
+            return Config.model_validate({**keys, **files})
+    return None
+
+
+async def _quiet(config: Config, root: Path, urls: Sequence[str]) -> list[str]:
+    folder = unit_folder(root, config)
+    try:
+        with file_lock(folder / "unit.lock"):
+            return await _stop_active(config, urls)
+    except Locked:
+        return []
+
+
+async def _stop_active(config: Config, urls: Sequence[str]) -> list[str]:
+    async def tell_going() -> None:
+        if not urls:
+            return
+        with contextlib.suppress(InputError, PortError, TimeoutError):
+            async with (
+                asyncio.timeout(2 * BROKER_S),
+                open_community(
+                    urls, config.community_id, config.cluster_id, config.unit_id, None, within_s=BROKER_S
+                ) as community,
+            ):
+                going = messages.Going(unit_id=config.unit_id, reason="its node could not start")
+                await community.ports.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())
+
+    async with DeviceHosts() as hosts:
+        try:
+            device = open_device(config, hosts, TIMES, MachineClock().now_s)
+        except (InputError, ValueError):
+            return []
+        try:
+            found = await read_mode(device)
+            if found is ConverterMode.WAIT:
+                return []
+            left = await bring_to_wait(device, GRID_VOLTAGE_V, STOP_S, tell_going)
+        except PortError:
+            return []
+        finally:
+            await device.close()
+    name = found.name.lower().replace("_", " ") if found else "an unknown mode"
+    now = "it is in WAIT now" if left is ConverterMode.WAIT else "it could not be brought to WAIT"
+    return [f"{config.unit_id}: the converter was found in {name}; {now}"]
