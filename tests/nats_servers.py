@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,11 +24,16 @@ ROOMY = Limits(max_file_mb=100_000, max_memory_mb=10_000, max_payload_kb=1088)
 """Room for the communities of a whole run of tests; nothing of it is taken before it is used."""
 
 
+_draw = random.SystemRandom()
+
+
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free port that no outgoing connection is given meanwhile: one below the system's range for those."""
+    while True:
+        port = _draw.randrange(12_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -173,7 +179,7 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
-        self.port = 0
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -181,7 +187,6 @@ class Wire:
 
     async def mend(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         if self._server is not None:
