@@ -36,7 +36,9 @@ def observe(round_: Round) -> None:
         if unit.data is None:
             continue
         if unit.unit_time_s is not None:
-            clock, was_set = advance_clock(round_.clocks.get(unit_id), unit.read_at_s, unit.unit_time_s)
+            known = round_.clocks.get(unit_id)
+            first_rate = 1.0 if known is not None else _watched_rate(round_, unit_id)
+            clock, was_set = advance_clock(known, unit.read_at_s, unit.unit_time_s, first_rate)
             round_.clocks[unit_id] = clock
             if was_set:
                 round_.report("clock_set", unit_id)
@@ -47,11 +49,21 @@ def observe(round_: Round) -> None:
     _ask(round_)
 
 
+def _watched_rate(round_: Round, unit_id: str) -> float:
+    for deal in round_.deals.values():
+        sample = side_of(deal, unit_id).sample if unit_id in deal.record.units else None
+        if sample is not None:
+            return sample.rate
+    return 1.0
+
+
 def _ask(round_: Round) -> None:
     """Ask whoever matters for a reading, should the last one age; while the bus falls, whoever is there."""
     asked = {*concerned_units(round_), *(u for d in round_.deals.values() for u in d.record.units)}
     if round_.grid.state in WATCHED_GRID or (round_.deals and round_.low_since_s is None):
         asked |= {u for u in round_.picture.units if is_fresh(round_, u)}
+    if round_.picture.orders and round_.low_since_s is None:
+        asked |= {u for u, unit in round_.picture.units.items() if unit.data is not None}
     for unit_id in asked:
         unit = round_.unit(unit_id)
         if unit is None or round_.now_s - unit.read_at_s >= ASK_AFTER_S:
@@ -109,7 +121,12 @@ def is_settled(round_: Round, unit_id: str) -> bool:
 
 def is_silent(round_: Round, unit_id: str) -> bool:
     """Whether the unit cannot be reached: nothing fresh of it, and no command to it that is still in time."""
-    return unit_id in round_.exclusions or (unit_id not in round_.sent and not is_fresh(round_, unit_id))
+    return unit_id in round_.exclusions or not (_is_at_work(round_, unit_id) or is_fresh(round_, unit_id))
+
+
+def _is_at_work(round_: Round, unit_id: str) -> bool:
+    sent = round_.sent.get(unit_id)
+    return sent is not None and not sent.stops
 
 
 def is_confirmed(round_: Round, unit_id: str) -> bool:
@@ -130,7 +147,7 @@ def is_confirmed(round_: Round, unit_id: str) -> bool:
 def is_unaccounted(round_: Round, unit_id: str) -> bool:
     """Whether a unit that may be active does not answer, or is in a mode that its live deals do not ask for."""
     concerned = unit_id in round_.active or (round_.picture.amnesia and unit_id in round_.settings.members)
-    if not concerned or unit_id in round_.exclusions or unit_id in round_.sent:
+    if not concerned or unit_id in round_.exclusions or _is_at_work(round_, unit_id):
         return False
     if not is_fresh(round_, unit_id):
         return True
@@ -169,7 +186,9 @@ def expected_modes(round_: Round, unit_id: str) -> frozenset[ConverterMode]:
 
 def live_deals(round_: Round) -> tuple[Deal, ...]:
     """Return the deals that may ask converters for something."""
-    return tuple(d for d in round_.deals.values() if d.state not in ENDED_DEAL and d.state != "created")
+    if round_.live is None:
+        round_.live = tuple(d for d in round_.deals.values() if d.state not in ENDED_DEAL and d.state != "created")
+    return round_.live
 
 
 def bus_of(round_: Round) -> str:

@@ -68,7 +68,7 @@ def voltage_of(round_: Round, deal: Deal) -> str:
             settled = grid.holder is not None and accounts.is_settled(round_, grid.holder)
             rising = settled and unit is not None and unit.mode is ConverterMode.VOLTAGE_REFERENCE
             return "rising" if here and rising else "none"
-        case "authorizing":
+        case "authorizing" | "returning":
             return "authorizing" if here else "none"
         case "held" | "optimising":
             return "here" if here else "elsewhere"
@@ -90,7 +90,7 @@ def may_raise(round_: Round, deal_id: str) -> bool:
         reasons.append(f"unaccounted for: {', '.join(missing)}")
     if round_.picture.reaction is not None:
         reasons.append(round_.picture.reaction.reason)
-    if round_.grid.state not in ("dead", "held", "clearing", "ramping", "authorizing"):
+    if round_.grid.state not in ("dead", "held", "clearing", "ramping", "authorizing", "returning"):
         reasons.append("the voltage is being moved or taken away")
     if any(d.state in STARTING or d.state in STOPPING for i, d in round_.deals.items() if i != deal_id):
         reasons.append("another deal is being switched")
@@ -196,7 +196,7 @@ def _others_span_a(round_: Round, deal: Deal) -> tuple[float, float]:
     low_a, high_a = round_.load.holder_span_a(holder)
     counted = round_.deals[deal.record.deal_id]
     for unit_id in deal.record.units:
-        if unit_id != holder and side_of(counted, unit_id).on:
+        if unit_id != holder and unit_id not in round_.exclusions and side_of(counted, unit_id).on:
             least_a, most_a = signed_span_a(counted, unit_id)
             low_a, high_a = low_a + most_a, high_a + least_a
     return low_a, high_a
@@ -303,6 +303,7 @@ def deal_context(round_: Round, deal: Deal, reason: str) -> DealContext:
             high_a=high_a,
             limit_a=unit.limits.capacity_a if unit else float("inf"),
             capacity_a={u: round_.picture.units[u].limits.capacity_a for u in units if u in round_.picture.units},
+            excluded=frozenset(u for u in units if u in round_.exclusions),
             silent=frozenset(u for u in units if accounts.is_silent(round_, u)),
         ),
         holder_a=unit.grid_current_a if unit else None,

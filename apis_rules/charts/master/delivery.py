@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.master.output import Order
@@ -118,9 +118,8 @@ def _send_again(round_: Round, owner: str, unit_id: str, command: Command) -> No
     sent, unit = round_.sent[unit_id], round_.unit(unit_id)
     if unit is not None and unit.boot is not None and unit.boot != command.boot:
         # The unit was started again: it refuses what was meant for its earlier life.
-        first_s = sent.first_s
         renewed = round_.issue(Order(unit_id, command.name, command.params), command.deal_id)
-        round_.sent[unit_id] = type(sent)(renewed.seq, first_s, round_.now_s, round_.now_s + round_.settings.repeat_s)
+        round_.sent[unit_id] = replace(round_.sent[unit_id], first_s=sent.first_s)
         if owner == GRID:
             round_.grid = round_.grid.model_copy(update={"open_command": renewed})
         else:

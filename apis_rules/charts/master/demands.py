@@ -18,7 +18,7 @@ ENDING_GRID: Final = frozenset(
     {"draining", "releasing", "falling", "stopping_parties", "stopping_voltage", "dead", "held_by_hand"}
 )
 SCRAMMING: Final = frozenset({"stopping_parties", "stopping_voltage", "falling"})
-RAISED_GRID: Final = frozenset({"clearing", "ramping", "authorizing", "held", "optimising"})
+RAISED_GRID: Final = frozenset({"clearing", "ramping", "authorizing", "returning", "held", "optimising"})
 RAISING: Final = frozenset({"energising", "ramping", "ramped"})
 ON: Final = frozenset({"moving", "joining", "activated", "warming_up", "compensating", "adjusting", "started"})
 """States of a deal from which a drain takes it back."""

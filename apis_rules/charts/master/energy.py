@@ -18,15 +18,17 @@ JUMP_S: Final = 5.0
 DATE_FORMAT: Final = "%Y/%m/%d-%H:%M:%S"
 
 
-def advance_clock(clock: UnitClock | None, read_s: float, unit_s: float) -> tuple[UnitClock, bool]:
+def advance_clock(
+    clock: UnitClock | None, read_s: float, unit_s: float, first_rate: float = 1.0
+) -> tuple[UnitClock, bool]:
     """Return the unit's clock after a reading, and whether it was set meanwhile.
 
     *read_s* is the runtime clock of the reading, *unit_s* what the unit's own clock showed, seconds of its local date
-    since 1970. The clock returned never goes back, and does not follow a jump: energy is not made or lost by setting
-    a clock.
+    since 1970; *first_rate* is how it ran when it was last watched. The clock returned never goes back, and does not
+    follow a jump: energy is not made or lost by setting a clock.
     """
     if clock is None:
-        return UnitClock(read_s, unit_s, read_s, unit_s), False
+        return UnitClock(read_s, unit_s, read_s, unit_s, first_rate), False
     if read_s <= clock.read_s:
         return clock, False
     watched_s = read_s - clock.anchor_s
@@ -41,20 +43,32 @@ def advance_clock(clock: UnitClock | None, read_s: float, unit_s: float) -> tupl
     return now, False
 
 
-def book(side: DealSide, at_s: float, power_w: float, *, switched_within_s: float | None = None) -> DealSide:
+def book(side: DealSide, at_s: float, power_w: float, *, rate: float, lead_s: float) -> DealSide:
     """Return *side* with the energy up to *at_s* (unit clock); *power_w* is this deal's share, positive its own way.
 
-    Where a switch was commanded at the last sample, the power changed within *switched_within_s* (unit clock) and is
-    the new one since, however long nobody looked; else it changed evenly.
+    *rate* is how the unit clock runs. Where a switch was commanded at the last sample, the power has changed within
+    *lead_s* seconds and is the new one since, however long nobody looked; else it changed evenly.
     """
     sample = side.sample
     amount_wh = side.amount_wh
     if sample is not None:
         passed_s = max(0.0, at_s - sample.at_s)
-        changing_s = passed_s if switched_within_s is None else min(passed_s, switched_within_s)
+        changing_s = min(passed_s, lead_s * rate) if sample.switched else passed_s
         amount_wh += ((sample.power_w + power_w) / 2 * changing_s + power_w * (passed_s - changing_s)) / 3600
         at_s = max(at_s, sample.at_s)
-    return side.model_copy(update={"amount_wh": amount_wh, "sample": EnergySample(at_s=at_s, power_w=power_w)})
+    return side.model_copy(
+        update={"amount_wh": amount_wh, "sample": EnergySample(at_s=at_s, power_w=power_w, rate=rate)}
+    )
+
+
+def mark_switch(side: DealSide, at_s: float) -> DealSide:
+    """Return *side* with its power taken as unchanged up to *at_s*, when a command leaves that may change it."""
+    sample = side.sample
+    if sample is None or sample.switched:
+        return side  # nothing is known of it, or an earlier command is taking effect
+    passed_s = max(0.0, at_s - sample.at_s)
+    marked = sample.model_copy(update={"at_s": sample.at_s + passed_s, "switched": True})
+    return side.model_copy(update={"amount_wh": side.amount_wh + sample.power_w * passed_s / 3600, "sample": marked})
 
 
 def seconds_left(side: DealSide, amount_wh: float, clock: UnitClock, now_s: float, lead_s: float) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from apis_rules.ports.types import Deal
 
 HELD = frozenset(
-    {"authorizing", "held", "optimising", "announcing", "taking", "settling", "yielding", "straightening"}
+    {"authorizing", "returning", "held", "optimising", "announcing", "taking", "settling", "yielding", "straightening"}
     | {"withdrawing", "restoring"}
 )
 """States in which the recorded holder holds the voltage."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apis_rules.charts.master import accounts
-from apis_rules.charts.master.energy import book
+from apis_rules.charts.master.energy import book, mark_switch
 from apis_rules.charts.master.output import Order
 from apis_rules.charts.master.sides import direction_of, side_of, switch_off, with_side
 from apis_rules.ports.types import ActiveUnit, CommandName, ConverterMode, Direction, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from apis_rules.charts.master.picture import UnitPicture
     from apis_rules.charts.master.round import Round
     from apis_rules.ports.types import Deal
 
 _LEAVING = frozenset({"stopping", "stopped", "deactivating", "parting", "scrammed"})
-_SWITCHING = frozenset({"warming_up", "adjusting", "stopping", "stopped", "scrammed"})
-"""States in which a command of the deal changes its power, from the sample on that was booked when it left."""
+NEW_POWER = 0.1
+"""Power that differs by this part from what is stored is stored at once."""
 
 _TAKING_OVER = frozenset({"announcing", "taking", "settling", "yielding"})
 """States of a hand-over in which the next holder may hold already, or is about to."""
@@ -78,7 +78,21 @@ def book_energy(round_: Round) -> None:
         due = round_.now_s - stored_s >= round_.settings.store_s
         if due:
             changed = _with_amounts(round_, changed)
-        round_.change_deal(deal_id, changed, store=due)
+        # When a switch took effect a new master must know too.
+        telling = _has_new_power(round_.picture.deals[deal_id].value, changed)
+        round_.change_deal(deal_id, changed, store=due or telling)
+
+
+def _has_new_power(stored: Deal, deal: Deal) -> bool:
+    for unit_id in deal.record.units:
+        old, new = side_of(stored, unit_id).sample, side_of(deal, unit_id).sample
+        if new is not None:
+            old_w = 0.0 if old is None else old.power_w
+            if old is not None and old.switched:
+                return True
+            if abs(new.power_w - old_w) > NEW_POWER * max(abs(new.power_w), abs(old_w)):
+                return True
+    return False
 
 
 def _booked(round_: Round, deal: Deal, shares: Mapping[str, float]) -> Deal:
@@ -91,8 +105,8 @@ def _booked(round_: Round, deal: Deal, shares: Mapping[str, float]) -> Deal:
             continue
         charges = direction_of(deal, unit_id) is Direction.CHARGE
         power_w = (unit.battery_power_w if charges else -unit.battery_power_w) * share
-        within_s = 2 * round_.settings.stop_lead_s * clock.rate if deal.state in _SWITCHING else None
-        deal = with_side(deal, unit_id, book(side, clock.unit_s, power_w, switched_within_s=within_s))
+        lead_s = 2 * round_.settings.stop_lead_s
+        deal = with_side(deal, unit_id, book(side, clock.unit_s, power_w, rate=clock.rate, lead_s=lead_s))
     return deal
 
 
@@ -110,16 +124,19 @@ def _carried_a(round_: Round, deal: Deal, unit_id: str) -> float:
     return max(low_a, min(high_a, abs(unit.grid_current_a) - others_a))
 
 
-def book_before_switch(round_: Round, deal_id: str) -> None:
-    """Take the power of the last sample as unchanged up to now: a command that changes it leaves this moment."""
-    deal = round_.deals[deal_id]
-    if not deal.detail.flowing:
-        return
-    for unit_id in deal.record.units:
-        side, clock = side_of(deal, unit_id), round_.clocks.get(unit_id)
-        if side.sample is not None and clock is not None and accounts.is_fresh(round_, unit_id):
-            deal = with_side(deal, unit_id, book(side, clock.at(round_.now_s), side.sample.power_w))
-    round_.change_deal(deal_id, deal)
+def book_before_switch(round_: Round, commanded: Iterable[str]) -> None:
+    """Book the energy of the units *commanded*, and of those that hold the voltage, up to now: their power may change.
+
+    What one side does for a moment without the other passes through the unit that holds the voltage.
+    """
+    changing = {*commanded, *accounts.holders(round_)}
+    for deal_id, deal in list(round_.deals.items()):
+        marked = deal
+        for unit_id in changing.intersection(deal.record.units) if deal.detail.flowing else ():
+            clock = round_.clocks.get(unit_id)
+            if clock is not None and accounts.is_fresh(round_, unit_id):
+                marked = with_side(marked, unit_id, mark_switch(side_of(marked, unit_id), clock.at(round_.now_s)))
+        round_.change_deal(deal_id, marked)
 
 
 def _with_amounts(round_: Round, deal: Deal) -> Deal:
@@ -152,7 +169,7 @@ def send_strays(round_: Round) -> None:
     """Send WAIT to converters that nobody asked to be active, again and again until they are confirmed in WAIT."""
     for unit_id in sorted({*round_.picture.units}):
         stop = round_.repeated_stops.get(unit_id)
-        if stop is not None and unit_id in round_.exclusions:
+        if stop is not None and unit_id in round_.exclusions and not accounts.is_fresh(round_, unit_id):
             del round_.repeated_stops[unit_id]
         elif stop is not None:
             if round_.now_s >= stop.again_s:

@@ -26,6 +26,7 @@ class BusLoad:
         self._high: dict[str, float] = {}
         self._set: dict[str, float] = {}
         self._on: dict[str, int] = {}
+        self._excluded = excluded_a.keys()
         self._excluded_a = sum(excluded_a.values())
         for deal in deals:
             self.add(deal)
@@ -34,7 +35,7 @@ class BusLoad:
         """Count *deal*, or with *sign* -1 count it no more."""
         for unit_id in deal.record.units:
             side = side_of(deal, unit_id)
-            if not side.on:
+            if not side.on or unit_id in self._excluded:
                 continue
             low_a, high_a = signed_span_a(deal, unit_id)
             self._low[unit_id] = self._low.get(unit_id, 0.0) + sign * low_a

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def serve_orders(round_: Round, grid_event: Callable[..., bool]) -> None:
-    """Carry out or refuse each manual order; an order whose unit is still busy waits for the next round."""
+    """Carry out or refuse each manual order; it waits while its unit is busy or the bus is not known yet."""
     for order in round_.picture.orders:
         refused = _why_refused(round_, order)
         if refused is not None:
             round_.reply(Reply(order.order_id, refused))
             continue
-        if order.unit_id in round_.sent:
+        unknown = order.name is CommandName.VOLTAGE_REFERENCE and accounts.bus_of(round_) in ("low", "unknown")
+        if order.unit_id in round_.sent or unknown:
             continue
         if order.name is CommandName.VOLTAGE_REFERENCE:
             grid_event(round_, "reference_by_hand", by_hand=order)
@@ -47,6 +48,6 @@ def _why_refused(round_: Round, order: ManualOrder) -> str | None:
         f"{order.unit_id} is no member": order.unit_id not in round_.settings.members,
         "deals are still running": bool(accounts.live_deals(round_)),
         f"the grid is {grid.state}, not dead": holds and grid.state != "dead",
-        "the bus is not known to be dead": holds and accounts.bus_of(round_) not in ("dead", "raised"),
+        "the bus is not dead": holds and accounts.bus_of(round_) in ("masked", "live"),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

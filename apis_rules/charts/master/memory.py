@@ -19,12 +19,14 @@ class Sent:
     Attributes:
         first_s, last_s: when it was sent first and last.
         again_s: when it is sent again.
+        stops: whether it only takes energy away; a unit that does so may be asked and read all the same.
     """
 
     seq: int
     first_s: float
     last_s: float
     again_s: float
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from apis_rules.charts.master.settings import MasterSettings
     from apis_rules.ports.types import Deal, GridRecord
 
+HAND_OVER = "hand-over"
+"""Owner of the rest after a hand-over that was taken back."""
+
 MOST_STEPS = 12
 """A record that moves more often in one round goes on in the next."""
 
@@ -157,6 +160,8 @@ class Planner:
         grid = plan.record
         if plan.moved:
             grid = grid.model_copy(update={"open_command": None, "open_unit_id": None})
+            if plan.state in ("withdrawing", "restoring"):
+                round_.retry_at(HAND_OVER, round_.now_s + self.settings.repeat_s)
             if plan.state != before.state:
                 grid = grid.model_copy(update={"since": round_.time_of(grid.holder)})
                 round_.level_since_s = None
@@ -168,9 +173,8 @@ class Planner:
     def _perform_grid(self, round_: Round, plan: Plan[GridRecord], reason: str, holder: str) -> None:
         # What cannot be ordered yet, the unit being busy, is ordered when the state's command is repeated.
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
-        if plan.state in ("stopping_parties", "stopping_voltage"):
-            for flowing in round_.deals:
-                book_before_switch(round_, flowing)
+        if orders:
+            book_before_switch(round_, (o.unit_id for o in orders))
         for order in orders:
             if round_.grid.state in ("stopping_parties", "stopping_voltage"):
                 round_.stop(order)
@@ -214,7 +218,7 @@ class Planner:
     def _perform_deal(self, round_: Round, deal_id: str, plan: Plan[Deal], reason: str) -> None:
         orders = [c for c in plan.commands if isinstance(c, Order) and round_.can_order(c)]
         if orders:
-            book_before_switch(round_, deal_id)
+            book_before_switch(round_, (o.unit_id for o in orders))
         for order in orders:
             command = round_.issue(order, deal_id)
             update = {"open_command": command, "open_unit_id": order.unit_id}
@@ -231,10 +235,14 @@ class Planner:
                     round_.append(record)
                 case Remove():
                     round_.remove_deal(deal_id)
-                case Ask("hand_over") if next_holder(round_, round_.grid.holder or "") is None:
-                    pass  # nobody can take the voltage over yet
+                case Ask("hand_over") if not self._may_hand_over(round_):
+                    pass  # nobody can take the voltage over yet, or that has failed just now
                 case Ask(what):
                     self._grid_event(round_, what, asking=round_.deals[deal_id])
+
+    def _may_hand_over(self, round_: Round) -> bool:
+        rested = round_.now_s >= round_.retry_s.get(HAND_OVER, float("-inf"))
+        return rested and next_holder(round_, round_.grid.holder or "") is not None
 
     # -- in which order -----------------------------------------------------------------------------------------------
 

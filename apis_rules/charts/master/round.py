@@ -53,7 +53,11 @@ class Standing:
 
 
 class Round:
-    """Working state of one call of the planner. Made from a picture, ends as a plan; not kept."""
+    """Working state of one call of the planner. Made from a picture, ends as a plan; not kept.
+
+    Attributes:
+        live: the deals that may ask converters for something, None while they have to be looked for again.
+    """
 
     def __init__(self, settings: MasterSettings, picture: Picture, now_s: float) -> None:
         memory = picture.memory
@@ -63,6 +67,7 @@ class Round:
         self.grid: GridRecord = picture.grid.value
         self.active: dict[str, ActiveUnit] = dict(picture.active.value.units)
         self.deals: dict[str, Deal] = {}
+        self.live: tuple[Deal, ...] | None = None
         self.exclusions = {u: s.value for u, s in picture.locks.items() if s.value.exclusion is not None}
         self.excluded_a = {u: lock.excluded_current_a or 0.0 for u, lock in self.exclusions.items()}
         self.locks: dict[str, Lock] = {}
@@ -132,6 +137,7 @@ class Round:
         self.load.add(before, -1)
         self.load.add(deal)
         self.deals[deal_id] = deal
+        self.live = None
         if store:
             self._changed.add(deal_id)
 
@@ -139,6 +145,7 @@ class Round:
         """Take a deal out of shared state, with its part of both locks, in this round's batch."""
         self._removed.append(deal_id)
         deal = self.deals.pop(deal_id)
+        self.live = None
         self.load.add(deal, -1)
         for unit_id in deal.record.units:
             stored = self.picture.locks.get(unit_id)
@@ -185,7 +192,7 @@ class Round:
         )
         self._send(Send(order.unit_id, command))
         again_s = self.now_s + self.settings.repeat_s
-        self.sent[order.unit_id] = Sent(command.seq, self.now_s, self.now_s, again_s)
+        self.sent[order.unit_id] = Sent(command.seq, self.now_s, self.now_s, again_s, order.name.stops)
         self.due(again_s)
         self._note_active(order)
         return command
@@ -195,7 +202,7 @@ class Round:
         sent = self.sent.get(unit_id)
         again_s = self.now_s + self.settings.repeat_s
         first_s = sent.first_s if sent is not None and sent.seq == command.seq else self.now_s
-        self.sent[unit_id] = Sent(command.seq, first_s, self.now_s, again_s)
+        self.sent[unit_id] = Sent(command.seq, first_s, self.now_s, again_s, command.name.stops)
         self._send(Send(unit_id, command.model_copy(update={"refresh": self.picture.refresh})))
         self.due(again_s)
 

@@ -36,6 +36,7 @@ class Surroundings:
         limit_a: the holder's capacity.
         capacity_a: unit → its capacity.
         silent: units that cannot be reached.
+        excluded: units declared cut off; what they may carry is counted in *low_a* and *high_a*.
     """
 
     holder: str | None = None
@@ -46,6 +47,7 @@ class Surroundings:
     limit_a: float = float("inf")
     capacity_a: Mapping[str, float] | None = None
     silent: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
     def other_a(self, unit_id: str) -> float:
         """Return what *unit_id* carries for its other deals."""
@@ -122,7 +124,7 @@ def permitted_a(deal: Deal, unit_id: str, wanted_a: float, around: Surroundings)
         return wanted_a
     partner = next(u for u in deal.record.units if u != unit_id)
     low_a, high_a = around.low_a, around.high_a
-    if partner != around.holder:
+    if partner != around.holder and partner not in around.excluded:
         least_a, most_a = signed_span_a(deal, partner)
         low_a, high_a = low_a - most_a, high_a - least_a
     sign = 1.0 if direction_of(deal, unit_id) is Direction.CHARGE else -1.0
@@ -132,7 +134,8 @@ def permitted_a(deal: Deal, unit_id: str, wanted_a: float, around: Surroundings)
         allowed_a = min(then_a, max(now_a, low_a + around.limit_a))
     else:
         allowed_a = max(then_a, min(now_a, high_a - around.limit_a))
-    return abs(allowed_a)
+    # Rounded: a rest of a current that only the arithmetic leaves would never be off.
+    return round(abs(allowed_a), 6)
 
 
 def plan_up(deal: Deal, around: Surroundings, *, reference_only: bool) -> tuple[Deal, Order | None]:

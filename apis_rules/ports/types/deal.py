@@ -99,10 +99,14 @@ class EnergySample(WireModel):
     Attributes:
         at_s: the unit clock of that side, seconds of its local date since 1970.
         power_w: this deal's share of the power at the battery, positive in the direction of the side.
+        rate: unit seconds in a second, as far as known then; a new master has not watched the clock yet.
+        switched: whether a command that may change the power was given at this moment.
     """
 
     at_s: float
     power_w: float
+    rate: float = 1.0
+    switched: bool = False
 
 
 class DealSide(WireModel):

@@ -232,8 +232,9 @@ class House:
             self.lose_next -= 1
             self.world.at(self.world.now_s + LOST_AFTER_S, self.unit_id, "lose", request_id, life)
             return
+        known = self.record.document if self.record else None
         self.give(Answered(request_id, self.document(), format_time(self.unit_clock_s()), sent_s))
-        if self.reachable:
+        if self.reachable and self.record is not None and self.record.document is not known:
             self._show()
 
     def lose(self, request_id: int, life: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from apis_rules.charts.master import ManualOrder
+from apis_rules.ports.types import CommandName, CommandParams, OperationMode
 from tests.charts.master.house import WAIT
-from tests.charts.master.world import World, make_deal
+from tests.charts.master.world import World, make_deal, shipped_settings
 
 
 def test_a_first_deal_runs_from_a_dead_bus_to_its_record() -> None:
@@ -33,7 +35,7 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
     world = World()
     world.create(make_deal("d1", "E001", "E002"))
     world.run_until(lambda w: w.state_of("d1") == "started")
-    world.create(make_deal("d2", "E003", "E004"))
+    world.create(make_deal("d2", "E003", "E004", amount_wh=80))
     world.run_until(lambda w: w.state_of("d2") == "started")
     world.run_until(lambda w: w.grid.holder == "E004" and w.grid.state == "held")
     assert world.bus_v == pytest.approx(350, abs=4)
@@ -45,7 +47,214 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
         "E004 voltageReferenceDidTakeOver",
     ]
     world.run_until(lambda w: w.ended)
-    for deal_id, unit_id in (("d1", "E002"), ("d2", "E004")):
+    for deal_id, unit_id, wanted_wh in (("d1", "E002", 50), ("d2", "E004", 80)):
         booked = world.stream[deal_id][0].cumulate_amount_wh
-        assert booked == pytest.approx(50, rel=0.02)
+        assert booked == pytest.approx(wanted_wh, rel=0.02)
         assert booked == pytest.approx(world.true_wh[deal_id, unit_id], rel=0.01)
+
+
+@pytest.mark.parametrize("sensor_a", [-0.1, -0.04, 0.05, 0.12])
+def test_a_sensors_error_is_compensated(sensor_a: float) -> None:
+    """The unit at which energy is not counted is trimmed until the voltage reference shows the deal's current."""
+    world = World()
+    world.houses["E002"].sensor_a = sensor_a
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    shown_a = world.houses["E002"].grid_current_a() + sensor_a
+    assert shown_a == pytest.approx(1.0, abs=world.settings.drift_allowance_a)
+    assert world.houses["E001"].target_a == pytest.approx(1.0 - sensor_a, abs=world.settings.drift_allowance_a)
+    assert world.deals["d1"].record.charge_unit_compensated_grid_current_a == pytest.approx(1.0, abs=0.03)
+
+
+def test_an_error_beyond_the_bound_ends_the_deal() -> None:
+    """No correction goes beyond twice the sensors' allowance: such an error is a fault, and the deal is aborted."""
+    world = World()
+    world.houses["E002"].sensor_a = 0.5
+    world.create(make_deal("d1", "E001", "E002"))
+    # The authorization finds a current where none may flow; it is let through to see the compensation.
+    world.run_until(lambda w: w.state_of("d1") == "ramped")
+    world.houses["E002"].sensor_a = 0.0
+    world.run_until(lambda w: w.state_of("d1") == "warming_up")
+    world.houses["E002"].sensor_a = 0.5
+    world.run_until(lambda w: "d1" in w.stream, 30)
+    assert world.stream["d1"][0].abort_reason == "the current could not be compensated"
+    assert world.houses["E001"].writes, "it was switched on"
+    assert any("compensation_failed" in p for p in world.problems)
+
+
+def test_a_second_voltage_source_is_found_and_the_deal_ends_after_its_resets() -> None:
+    """An authorization that is not followed lowers the voltage and begins again, as often as resetLimit allows."""
+    world = World(settings=shipped_settings(reset_limit=2))
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "ramping")
+    for _ in range(2):
+        world.run_until(lambda w: w.grid.state == "authorizing", 30)
+        world.foreign_v = 352.0
+        world.run_until(lambda w: w.grid.state == "releasing", 30)
+        world.foreign_v = None
+    world.run_until(lambda w: w.ended, 30)
+    record = world.stream["d1"][0]
+    assert len(record.reset or ()) == 2
+    assert "resetLimit" in (record.abort_reason or "")
+    assert sum("authorization_failed" in p for p in world.problems) >= 1
+
+
+def test_a_bus_that_is_live_before_the_first_deal_is_an_error() -> None:
+    """Somebody else's voltage is reported, and nothing is commanded."""
+    world = World()
+    world.foreign_v = 340.0
+    world.run(6.0)
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run(6.0)
+    assert any("grid_already_live" in p for p in world.problems)
+    assert world.commands == []
+    world.foreign_v = None
+    world.run_until(lambda w: w.state_of("d1") == "started", 30)
+
+
+def test_a_rest_of_voltage_near_the_lower_limit_is_waited_for() -> None:
+    """At min ± UVLO mask the converter is set to WAIT; the deal begins when the rest is gone."""
+    world = World()
+    world.foreign_v = 301.0
+    world.run(6.0)
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.grid.state == "clearing", 10)
+    world.foreign_v = None
+    world.run_until(lambda w: w.state_of("d1") == "started", 30)
+    assert world.commands[:2] == ["E002 wait", "E002 voltageReference 350 V"]
+
+
+def test_a_bus_that_stays_near_the_lower_limit_is_an_error() -> None:
+    """It is waited for as long as a bus may take to fall; then the deal is aborted."""
+    world = World()
+    world.foreign_v = 301.0
+    world.run(6.0)
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.grid.state == "clearing", 10)
+    since_s = world.now_s
+    world.run_until(lambda w: any("masked_bus" in p for p in w.problems), 10)
+    assert world.now_s - since_s == pytest.approx(world.settings.drain_s, abs=0.5)
+
+
+def test_a_ramp_that_takes_too_long_is_an_error() -> None:
+    """The limit is on the unit clock: 180 s are 18 s where it runs ten times as fast."""
+    world = World()
+    world.ramp_v_per_s = 5.0
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.grid.state == "ramping", 10)
+    since_s = world.now_s
+    world.run_until(lambda w: any("ramp_timeout" in p for p in w.problems), 30)
+    assert world.now_s - since_s == pytest.approx(18.0, abs=1.5)
+    world.run_until(lambda w: "d1" in w.stream, 30)
+
+
+def test_the_voltage_moves_to_a_large_unit_when_its_deal_begins() -> None:
+    """The old holder goes on in its own deal with the current that it carries, and no current is interrupted."""
+    world = World(settings=shipped_settings(large_units=frozenset({"E004"})))
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004"))
+    world.run_until(lambda w: w.state_of("d2") == "started")
+    assert world.grid.holder == "E004"
+    assert "E002 voltageReferenceDidHandOver charge 1 A" in world.commands
+    assert world.houses["E002"].target_a == pytest.approx(1.0)
+    assert world.deals["d2"].record.is_master
+    assert world.deals["d1"].record.is_master is None
+    world.run_until(lambda w: w.ended, 120)
+    for (record,) in world.stream.values():
+        assert record.cumulate_amount_wh == pytest.approx(50, rel=0.02)
+
+
+def test_a_large_unit_holds_the_voltage_of_a_first_deal() -> None:
+    """Where the policy's side is no large unit and the other is, the sides are exchanged."""
+    world = World(settings=shipped_settings(large_units=frozenset({"E001"})))
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    assert world.commands[0] == "E001 voltageReference 350 V"
+    assert world.commands[-1] == "E002 charge 1 A"
+
+
+def test_the_voltage_follows_what_is_most_efficient() -> None:
+    """When the deals that run have changed, the voltage goes to the mean of the best ones, within its range."""
+    world = World(settings=shipped_settings(optimises=True))
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.grid.optimised_deals == ("d1",) and w.grid.state == "held", 60)
+    assert world.grid.target_voltage_v == pytest.approx(52.0 * 6.5)
+    assert world.commands.count("E002 voltage 338 V") == 1
+    world.run(3.0)
+    assert world.commands.count("E002 voltage 338 V") == 1
+
+
+@pytest.mark.parametrize("rsoc", [19.0, 25.0])
+def test_a_battery_that_reaches_its_limit_ends_its_deal(rsoc: float) -> None:
+    """Below dischargeUnitLowerLimitRsoc the deal is aborted and says so; above it goes on."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.houses["E001"].rsoc = rsoc
+    world.run(8.0)
+    assert (world.state_of("d1") == "started") is (rsoc > 20)
+
+
+def test_sides_are_switched_in_turns_where_one_alone_would_overload_the_holder() -> None:
+    """A deal between large units, above the holder's capacity, is switched on and off within the holder's limit."""
+    world = World()
+    world.houses["E002"].capacity_a = 1.0
+    world.create(make_deal("d1", "E001", "E002", current_a=0.5))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.commands.clear()
+    world.create(make_deal("d2", "E003", "E004", current_a=2.0, amount_wh=40))
+    world.run_until(lambda w: w.state_of("d2") == "started", 30)
+    assert world.commands == ["E004 charge 1.5 A", "E003 discharge 2 A", "E004 charge 2 A"]
+    world.run_until(lambda w: "d2" in w.stream, 60)
+    assert world.commands[3:6] == ["E003 current 0.5 A", "E004 wait", "E003 wait"]
+    assert world.stream["d2"][0].abort_reason is None
+    assert world.peak_a["E002"] <= 1.0 + 0.01
+    world.run_until(lambda w: w.ended, 120)
+
+
+@pytest.mark.parametrize("after", range(1, 80))
+def test_a_master_that_dies_after_any_part_of_any_plan(after: int) -> None:
+    """The next one goes on from what is stored: the deal reaches its amount and ends in one record."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002", amount_wh=6))
+    world.crash_after = after
+    world.run_until(lambda w: not w.master_alive, 60)
+    world.run(0.3)
+    world.new_term()
+    world.run_until(lambda w: w.ended, 60)
+    (record,) = world.stream["d1"]
+    assert record.abort_reason is None
+    assert record.reset is None
+    assert record.cumulate_amount_wh == pytest.approx(6, abs=0.6)
+
+
+def test_manual_orders_are_for_manual_mode_and_a_dead_grid() -> None:
+    """A reference by hand stands in the record; leaving manual mode sends everybody to WAIT."""
+    world = World()
+    order = ManualOrder("o1", "E002", CommandName.VOLTAGE_REFERENCE, CommandParams(grid_voltage_v=345.0))
+    world.run(5.0)
+    world.orders = (order,)
+    world.touch()
+    world.run(0.5)
+    assert world.replies[-1].refused == "the operation mode is autonomous, not manual"
+    world.mode, world.orders = OperationMode.MANUAL, (order,)
+    world.touch()
+    world.run(3.5)
+    assert world.replies[-1].refused is None
+    assert world.grid.state == "held_by_hand"
+    assert world.bus_v > 50
+    world.run(3.0)
+    charge = ManualOrder("o2", "E001", CommandName.CHARGE, CommandParams(grid_current_a=0.5))
+    again = ManualOrder("o3", "E003", CommandName.VOLTAGE_REFERENCE, CommandParams())
+    world.orders = (charge, again)
+    world.touch()
+    world.run(1.0)
+    assert {r.order_id: r.refused for r in world.replies[-2:]} == {
+        "o2": None,
+        "o3": "the grid is held_by_hand, not dead",
+    }
+    assert world.houses["E001"].target_a == pytest.approx(0.5)
+    world.mode = OperationMode.AUTONOMOUS
+    world.touch()
+    world.run_until(lambda w: w.ended and all(h.mode is WAIT for h in w.houses.values()), 15)

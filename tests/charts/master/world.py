@@ -140,6 +140,11 @@ class World:
         self.switched: set[str] = set()
         self.true_wh: dict[tuple[str, str], float] = {}
         self.foreign_v: float | None = None
+        self.peak_a: dict[str, float] = {}
+        self.late_next: dict[str, float] = {}
+        self.late_until_s = 0.0
+        self.overtaken = 0
+        self.last_stop: dict[str, int] = {}
         self.snapshots: list[dict[str, tuple[bytes, int]]] = []
         self.houses = {u: House(u, self, rate=rate) for u in unit_ids.split()}
         for house in self.houses.values():
@@ -304,6 +309,8 @@ class World:
         self.memory = Memory()
         self.heard: dict[str, list[Heard]] = {}
         self.announced_s: dict[str, float] = {}
+        self.act_until_s = float("inf")
+        self.last_stop = {}
         self.term_started_s = self.now_s
         self.refresh = 1
         self.master_alive = True
@@ -457,6 +464,18 @@ class World:
         self.at(self.now_s + 1.5, None, "refresh_all")
 
     def _deliver(self, unit_id: str, command: Command) -> None:
+        """Hand a command over; one that is late may be overtaken by a stop."""
+        delay_s = 0.0 if command.name.stops else self.late_next.pop(unit_id, 0.0)
+        if delay_s:
+            self.late_until_s = self.now_s + delay_s + 1.0
+        self.at(self.now_s + delay_s, None, "hand_over", unit_id, command)
+
+    def hand_over(self, unit_id: str, command: Command) -> None:
+        """A command arrives."""
+        if command.name.stops:
+            self.last_stop[unit_id] = command.seq
+        elif command.epoch == self.epoch and command.seq < self.last_stop.get(unit_id, 0):
+            self.overtaken += 1
         self._tell(unit_id, Ordered(command))
 
     def _tell(self, unit_id: str, event: Any) -> None:
@@ -481,7 +500,8 @@ class World:
         pair = {self.grid.holder, self.grid.next_holder}
         handing = len(holding) == 2 and {h.unit_id for h in holding} == pair and all(h.droop > 0 for h in holding)
         assert len(holding) <= 1 or handing, f"two voltage references\n{self.describe()}"
-        for house in self.houses.values():
+        for unit_id, house in self.houses.items():
+            self.peak_a[unit_id] = max(self.peak_a.get(unit_id, 0.0), abs(house.grid_current_a()))
             if house.mode is not WAIT and house.unit_id not in self.active.units and not self.amnesia:
                 assert self.lock(house.unit_id).exclusion, f"{house.unit_id} not in `active`\n{self.describe()}"
         assert all(len(records) == 1 for records in self.stream.values())
