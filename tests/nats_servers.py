@@ -94,8 +94,12 @@ class Server:
             self.process.wait()
 
     def freeze(self) -> None:
+        """Stop every one of its threads; return when they stand."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        while any(_state(thread / "stat") != "T" for thread in threads.iterdir()):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         assert self.process is not None
@@ -114,6 +118,10 @@ class Server:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+
+def _state(stat: Path) -> str:
+    return stat.read_text().rpartition(")")[2].split()[0]
 
 
 class Cluster:
