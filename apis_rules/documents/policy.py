@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from apis_rules.documents.lines import with_sides
 from apis_rules.documents.model import (
     Count,
     FileModel,
@@ -44,10 +45,16 @@ class Branch(FileModel):
 
 
 class Topology(FileModel):
-    """``safety.gridTopologyBasedEvaluation``: the lines of the grid, and what each can carry."""
+    """``safety.gridTopologyBasedEvaluation``: the lines of the grid, and what each can carry.
+
+    Attributes:
+        branch_lines: line → the two places that it joins, units or junctions; its sides may then be left out of
+            ``branchAssociation``.
+    """
 
     enabled: Flag = False
     branch_ids: tuple[Name, ...] = ()
+    branch_lines: dict[Name, tuple[UnitId, UnitId]] = Field(default_factory=dict)
     branch_association: dict[Name, Branch] = Field(default_factory=dict)
     branch_current_capacity_a: dict[Name, Positive] = Field(default_factory=dict)
 
@@ -267,6 +274,11 @@ class Policy(FileModel):
     user: User = User()
     mediator: Mediator
     grid_master: GridMaster
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_sides(cls, given: Any) -> Any:
+        return with_sides(given)
 
     def canonical_document(self) -> dict[str, Any]:
         """Return the policy with every default, and with what is a set (units, branches) in one order."""

@@ -61,7 +61,8 @@ VALUES: Final[dict[Kind, dict[str, dict[str, str]]]] = {
 """Per kind and key: the value as the specification's text spells it → the value of the files."""
 
 _PLACEHOLDERS: Final = tuple(
-    ("safety", "gridTopologyBasedEvaluation", key) for key in ("branchAssociation", "branchCurrentCapacityA")
+    ("safety", "gridTopologyBasedEvaluation", key)
+    for key in ("branchAssociation", "branchCurrentCapacityA", "branchLines")
 )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from apis_rules.charts.branches import Share, line_views, reserve_need_a
 from apis_rules.charts.master.accounts import live_deals
 from apis_rules.charts.master.sides import SMALL_A, direction_of, side_of
-from apis_rules.ports.types import Direction
 
 if TYPE_CHECKING:
     from apis_rules.charts.master.round import Round
-    from apis_rules.charts.master.settings import Branch
     from apis_rules.ports.types import Deal
 
 
@@ -39,45 +38,32 @@ def _why_too_much(round_: Round, deals: list[Deal], new: Deal) -> str | None:
         wanted_a = sum(d.record.deal_grid_current_a for d in deals if unit_id in d.record.units)
         if unit is not None and wanted_a > unit.limits.capacity_a + SMALL_A:
             return f"{unit_id} would carry {wanted_a:g} A, gridCurrentCapacityA is {unit.limits.capacity_a:g} A"
+    shares = [Share(d.record.discharge_unit_id, d.record.charge_unit_id, d.record.deal_grid_current_a) for d in deals]
     branches = round_.settings.branches
     if branches is None:
-        total_a = sum(d.record.deal_grid_current_a for d in deals) + sum(round_.excluded_a.values())
+        total_a = sum(share.current_a for share in shares) + sum(round_.excluded_a.values())
         limit_a = round_.settings.sum_max_a
         if limit_a is not None and total_a > limit_a + SMALL_A:
             return f"all deals together would be {total_a:g} A, sumOfDealGridCurrentMaxA is {limit_a:g} A"
     else:
         for branch in branches:
-            load_a = branch_load_a(round_, branch, deals)
+            load_a = line_views(branch.forward, branch.backward, shares, round_.excluded_a).worst_a
             if load_a > branch.capacity_a + SMALL_A:
                 return f"line {branch.name} would carry {load_a:g} A, its capacity is {branch.capacity_a:g} A"
-    return _why_no_reserve(round_, deals) if round_.settings.holder_reserve else None
+    return _why_no_reserve(round_, new, shares) if round_.settings.holder_reserve else None
 
 
-def branch_load_a(round_: Round, branch: Branch, deals: list[Deal]) -> float:
-    """Return the worst of the four views of a line: what one side of it gives or takes, nothing netted, in A."""
-    views = []
-    for units in (branch.forward, branch.backward):
-        cut_off_a = sum(a for unit_id, a in round_.excluded_a.items() if unit_id in units)
-        for direction in Direction:
-            own = (d for d in deals if d.record.unit_of(direction) in units)
-            views.append(cut_off_a + sum(d.record.deal_grid_current_a for d in own))
-    return max(views)
-
-
-def _why_no_reserve(round_: Round, deals: list[Deal]) -> str | None:
-    holder = round_.grid.holder
-    unit = round_.unit(holder) if holder else None
-    if holder is None or unit is None:
-        return None
-    shares: dict[str, float] = {}
-    for deal in deals:
-        for unit_id in deal.record.units:
-            sign = 1.0 if direction_of(deal, unit_id) is Direction.CHARGE else -1.0
-            shares[unit_id] = shares.get(unit_id, 0.0) + sign * deal.record.deal_grid_current_a
-    own_a = -sum(a for unit_id, a in shares.items() if unit_id != holder)
-    for unit_id, share_a in shares.items():
-        if unit_id != holder and abs(own_a + share_a) > unit.limits.capacity_a + SMALL_A:
-            return f"{holder} would carry {own_a + share_a:g} A should {unit_id} drop out (holderReserve)"
+def _why_no_reserve(round_: Round, new: Deal, shares: list[Share]) -> str | None:
+    """Return why the unit that holds the voltage, and the one that will for *new*, would have no reserve."""
+    holders = dict.fromkeys([] if round_.grid.holder is None else [round_.grid.holder])
+    if not holders or wants_move(round_, new):
+        holders[reference_side(round_, new)] = None
+    for holder in holders:
+        unit = round_.unit(holder)
+        worst_a, dropped = reserve_need_a(holder, shares, round_.excluded_a)
+        if unit is not None and worst_a > unit.limits.capacity_a + SMALL_A:
+            case = f"should {dropped} drop out" if dropped else "with all others on"
+            return f"{holder} would carry {worst_a:g} A {case} (holderReserve)"
     return None
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.documents.breaches.sight import Sight, at
 from apis_rules.documents.document import Path, dotted
+from apis_rules.documents.lines import TOPOLOGY, derive_sides, lines_of
 
 if TYPE_CHECKING:
     from apis_rules.documents.diagnostics import Findings
     from apis_rules.documents.document import Document
 
 
-_TOPOLOGY: Final = ("safety", "gridTopologyBasedEvaluation")
+_TOPOLOGY: Final = TOPOLOGY
 
 
 def check_policy(document: Document, findings: Findings) -> None:
@@ -137,14 +138,15 @@ def _branches(sight: Sight, members: set[str]) -> None:
     names = {name for _, name in sight.texts(listed)}
     if enabled and not names:
         sight.error((*_TOPOLOGY, "enabled"), "AR221", "the topology is evaluated, but branchIds names no branch")
-    for key in ("branchAssociation", "branchCurrentCapacityA"):
-        known = sight.mapping((*_TOPOLOGY, key))
+    lines = lines_of(sight.document.value)
+    for key, drawn in (("branchAssociation", lines), ("branchCurrentCapacityA", {})):
+        known = {**drawn, **sight.mapping((*_TOPOLOGY, key))}
         for place, name in sight.texts(listed):
             if name not in known:
                 sight.error(place, "AR221", f"the branch {name} has no entry in {key}", f"add it to {key}")
     described = {
         name: (*_TOPOLOGY, key, name)
-        for key in ("branchCurrentCapacityA", "branchAssociation")
+        for key in ("branchCurrentCapacityA", "branchAssociation", "branchLines")
         for name in sight.mapping((*_TOPOLOGY, key))
     }
     for name, path in described.items():
@@ -157,6 +159,31 @@ def _branches(sight: Sight, members: set[str]) -> None:
             )
     for name in sight.mapping((*_TOPOLOGY, "branchAssociation")):
         _branch(sight, (*_TOPOLOGY, "branchAssociation", name), members)
+    _lines(sight, lines, members)
+
+
+def _lines(sight: Sight, lines: dict[str, tuple[str, str]], members: set[str]) -> None:
+    """Note the first line that has no two sides, and hand-written sides that the lines do not make."""
+    derived = derive_sides(lines, sorted(members))
+    for name, ends in lines.items():
+        if name not in derived:
+            path = (*_TOPOLOGY, "branchLines", name)
+            what = "joins a place with itself" if ends[0] == ends[1] else "is part of a loop"
+            sight.error(path, "AR237", f"the line {name} {what}, so it has no two sides", "a grid is a tree of lines")
+            return
+    for name, sides in derived.items():
+        absent = sorted(members - {*sides.forward, *sides.backward})
+        if absent:
+            path = (*_TOPOLOGY, "branchLines", name)
+            sight.error(path, "AR237", f"no line leads from {name} to {absent[0]}", "add the line that does")
+            return
+        written = (*_TOPOLOGY, "branchAssociation", name)
+        one, other = ({u for _, u in sight.texts((*written, f"{side}UnitIds"))} for side in ("forward", "backward"))
+        drawn = {frozenset(sides.forward), frozenset(sides.backward)}
+        if sight.mapping(written) and {frozenset(one), frozenset(other)} != drawn:
+            hint = f"as drawn: {', '.join(sides.forward)} | {', '.join(sides.backward)}; or take the entry out"
+            message = f"the sides of {name} are not those that the lines make"
+            sight.key_error(written, "AR238", message, hint)
 
 
 def _branch(sight: Sight, path: Path, members: set[str]) -> None:
