@@ -156,9 +156,21 @@ def _dealing_units(facts: Facts) -> set[Any]:
     return switched | ({holder} if holder is not None and switched else set())
 
 
+def with_shared(document: Facts) -> dict[str, Any]:
+    """Return *document* with what entries look up again and again in it, so that it is found once for all elements."""
+    return {**document, _CURRENTS: _currents(document)} if "units" in document else {**document}
+
+
 def _currents(facts: Facts) -> dict[Any, Any]:
+    shared: dict[Any, Any] | None = facts.get(_CURRENTS)
+    if shared is not None:
+        return shared
     units = _list(facts, "units")
     return {_at(u, "oesunit", "id"): _at(u, "dcdc", "meter", "ig") for u in units}
+
+
+_CURRENTS: Final = " currents"
+"""A key that no path of a rule file begins with."""
 
 
 def _dealing_current_a(facts: Facts) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from apis_rules.decide.catalogue import CATALOGUE, branches
+from apis_rules.decide.catalogue import CATALOGUE, branches, with_shared
 from apis_rules.decide.codegen import compile_expression
 from apis_rules.decide.explain import Explanation, explain
 from apis_rules.decide.facts import Value, clean_value
@@ -146,7 +146,7 @@ class CompiledRules:
 
     def elements(self, for_each: ForEach | None, document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the id of each element, with the document as a rule that runs for it sees it."""
-        whole = {**document, **self.constants}
+        whole = with_shared({**document, **self.constants})
         if for_each is None:
             yield "", whole
             return
