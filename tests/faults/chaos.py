@@ -10,6 +10,7 @@ import asyncio
 import collections
 import itertools
 import json
+import os
 import random
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from apis_rules.ports.bundle import CommunityPorts
 from apis_rules.ports.state import View
 from apis_rules.ports.types import Lock
 from apis_transport.community import open_community
+from apis_transport.embedded import end_with_parent
 from tests.faults.candidate import CAPACITY_A, quick_wiring
 from tests.nats_servers import Cluster, Server
 from tests.transport.small_unit import SmallUnit, run_unit
@@ -44,6 +46,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 text=True,
                 stderr=complaints,
+                preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  loads nothing after the fork
             )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
