@@ -70,6 +70,10 @@ class Houses:
         self._thread.start()
         assert self._ready.wait(10)
 
+    @property
+    def serving(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Serve no more: connections end, the port is closed."""
         if self._thread.is_alive():
