@@ -256,7 +256,7 @@ class _Run:
 
     async def _leave(self, living: Sequence[asyncio.Task[None]]) -> None:
         """End all nodes in order: the Grid Master last, so that it can end the others' deals."""
-        master = [node for node in self._nodes if node.services and node.services.board.is_master]
+        master = [node for node in self._nodes if node.is_master]
         for some in ([n for n in self._nodes if n not in master], master):
             for node in some:
                 node.terminate()

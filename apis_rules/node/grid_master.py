@@ -66,6 +66,9 @@ WATCH_S: Final = 0.5
 """A unit that is in play is read again when its last reading is so old."""
 
 UNDER_WAY: Final = float("inf")
+OWN_WATCH_S: Final = 1.5
+"""The master reads its own unit so often in any case: a bus it has watched is known to be dead before a deal asks."""
+
 READ_LIMIT_S: Final = 7.0
 ANNOUNCE_LIMIT_S: Final = 65.0
 LONGEST_PAUSE_S: Final = 1.0
@@ -517,6 +520,9 @@ class GridMaster:
         # What is being read was asked for before the plan wished for it: it may show what was before a switch.
         self._read_again.update(u for u in plan.reads if self._reading.get(u) == UNDER_WAY)
         old = [u for u in plan.refresh if now_s - self.neighbours.of(u).read_at_s >= WATCH_S]
+        own = self._board.identity.unit_id
+        if now_s - self.neighbours.of(own).read_at_s >= OWN_WATCH_S:
+            old.append(own)
         for unit_id in dict.fromkeys([*plan.reads, *old]):
             ended_s = self._reading.get(unit_id, float("-inf"))
             if ended_s != UNDER_WAY:

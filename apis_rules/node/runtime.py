@@ -112,6 +112,16 @@ class Node:
         return self.life.state
 
     @property
+    def ports(self) -> NodePorts:
+        """What the node was given, for those who look on from inside its process."""
+        return self._ports
+
+    @property
+    def is_master(self) -> bool:
+        """Whether this node is the Grid Master now."""
+        return self.services is not None and self.services.board.is_master
+
+    @property
     def trouble(self) -> str:
         """What the node lacks of what it needs now, in a sentence; empty where it lacks nothing."""
         services = self.services
