@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ def node_config(unit_id: str, number: int, addresses: Addresses, system_type: st
         "hwConfigFile": "hwConfig.json",
         "policyFile": "policy.json",
         "scenarioFile": "scenario.json",
+        # Its own, so that all nodes can run on one machine.
+        "stateFileFormat": f"{{tmpdir}}/apis/{unit_id}/state/%s",
+        "dealLogDirFormat": f"'{{tmpdir}}/apis/{unit_id}/dealLog/'uuuu'/'MM'/'dd",
         "connection": connection,
     }
 
@@ -45,8 +50,10 @@ def write_configs(folder: Path, unit_ids: Sequence[str], addresses: Addresses, s
     """Write a config per unit, and copies of the bundled policy (with these members), scenario and hardware file.
 
     Files that are there already are left as they are: somebody may have changed them. Returns what was written.
+
+    Raises:
+        InputError: AR104, the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     policy = json.loads((data_dir("rules") / "policy.json").read_text(encoding="utf-8"))
     policy |= {"memberUnitIds": list(unit_ids), "largeCapacityUnitIds": list(unit_ids[:1])}
     texts = {"policy.json": json.dumps(_without_comments(policy), indent=2) + "\n"}
@@ -55,11 +62,15 @@ def write_configs(folder: Path, unit_ids: Sequence[str], addresses: Addresses, s
         config = node_config(unit_id, number, addresses, system_type)
         texts[f"config.{unit_id}.json"] = json.dumps(config, indent=2) + "\n"
     written = []
-    for name, text in texts.items():
-        path = folder / name
-        if not path.exists():
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            path = folder / name
+            if not path.exists():
+                path.write_text(text, encoding="utf-8")
+                written.append(path)
+    except OSError as error:
+        raise refusal(Location(str(folder)), "AR104", f"cannot be written to: {error.strerror}") from error
     return written
 
 

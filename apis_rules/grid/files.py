@@ -19,6 +19,7 @@ from apis_rules.errors import InputError
 from apis_rules.grid.faults import Fault
 from apis_rules.grid.houses import TableHouses
 from apis_rules.grid.topology import LINE_CAPACITY_A, LINE_OHM, Line, Topology
+from apis_rules.grid.wording import sentence
 from apis_rules.ports.types.model import WireModel
 
 if TYPE_CHECKING:
@@ -98,10 +99,7 @@ def _validated(adapter: TypeAdapter[Any], document: Document, findings: Findings
         return adapter.validate_python(document.value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            path = tuple(detail["loc"])
-            where = ".".join(map(str, path))
-            message = detail["msg"].removeprefix("Value error, ")
-            findings.error(document.location(path), code, f"{where}: {message}" if where else message)
+            findings.error(document.location(tuple(detail["loc"])), code, sentence(detail))
         return None
 
 

@@ -32,11 +32,19 @@ if TYPE_CHECKING:
     from datetime import date
 
     from apis_rules.grid.network import Floats
-    from apis_rules.grid.settings import HouseSettings
 
 HOUR_S: Final = 3600.0
 BYPASS_ON, BYPASS_OFF = 30.0, 35.0
 CHARGING_ON, CHARGING_OFF = 20.0, 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class HouseSettings:
+    """A house behind a battery: its generator reads these; with tables from files they count for nothing."""
+
+    pv_peak_w: float = 0.0
+    load_base_w: float = 120.0
+    load_peak_w: float = 350.0
 
 
 class HouseSource(Protocol):

@@ -72,6 +72,14 @@ class LineState:
     open: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment of a grid: what it consisted of, and how it stood."""
+
+    settings: GridSettings
+    state: State
+
+
 class Grid:
     """A community's grid.
 
@@ -191,23 +199,27 @@ class Grid:
 
     def resized(self, units: int) -> Grid:
         """Return this grid with *units* units: the last ones gone, or new ones in WAIT behind the last."""
-        other = Grid(with_more_units(self.settings, units))
+        return self._rebuilt(with_more_units(self.settings, units))
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of everything that commands and time change, for ``restored``."""
+        return Snapshot(self.settings, copy.deepcopy(self._state))
+
+    def restored(self, snapshot: Snapshot) -> Grid:
+        """Return this grid as it was at *snapshot*, with the units of then; time goes on from now."""
+        if snapshot.settings is not self.settings:
+            return self._rebuilt(snapshot.settings).restored(snapshot)
+        self._dynamics.state = copy.deepcopy(snapshot.state)
+        self._dynamics.changed()
+        return self
+
+    def _rebuilt(self, settings: GridSettings) -> Grid:
+        other = Grid(settings)
         other._tick, other._pace = self._tick, self._pace
         other.faults, other.observers = self.faults, self.observers
         other._effects = other._present_effects()
         other._dynamics.take_over(self._dynamics)
         return other
-
-    def snapshot(self) -> object:
-        """Return a copy of everything that commands and time change, for ``restore``."""
-        return copy.deepcopy(self._state)
-
-    def restore(self, snapshot: object) -> None:
-        """Put a snapshot of this grid back; its clock goes on from then."""
-        if not isinstance(snapshot, State):
-            raise TypeError("not a snapshot of a grid")
-        self._dynamics.state = copy.deepcopy(snapshot)
-        self._dynamics.changed()
 
     # --- views ------------------------------------------------------------------------------------------------
 

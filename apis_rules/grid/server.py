@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _CLOCK_S: Final = 0.1  # how long nobody may have looked before the model is moved anyway
 _BACKLOG: Final = 2048
+_LAST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Emulator:
     served on the port of ``dcdc_emulator`` only.
 
     Raises (on entering):
-        Unsupported: a port is taken, or the address is not this machine's.
+        Unsupported: a port is taken or does not exist, or the address is not this machine's.
     """
 
     def __init__(self, plant: Plant, ports: EmulatorPorts = EmulatorPorts()) -> None:
@@ -155,6 +156,8 @@ class _ByPort:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    if port > _LAST_PORT:
+        raise Unsupported(f"there is no port {port}: one per unit is needed; begin lower, or serve fewer units")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # The protocol is named because asyncio turns off Nagle's delay only where it sees that it is TCP.
@@ -166,6 +169,8 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        # Two sockets that may reuse an address can both be bound to it; only listening tells that it is taken.
+        bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
         raise Unsupported(f"cannot listen on {host}:{port}: {error.strerror}; choose another port or host") from error

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.grid.houses import HouseSettings
 from apis_rules.grid.topology import Topology
 
 if TYPE_CHECKING:
@@ -87,15 +88,6 @@ class SensorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class HouseSettings:
-    """A house behind a battery: its generator reads these; with tables from files they count for nothing."""
-
-    pv_peak_w: float = 0.0
-    load_base_w: float = 120.0
-    load_peak_w: float = 350.0
-
-
-@dataclass(frozen=True, slots=True)
 class UnitSettings:
     """One unit: a house with its battery and its converter, at a node of the grid."""
 
@@ -105,7 +97,7 @@ class UnitSettings:
     battery: BatterySettings = BatterySettings()
     converter: ConverterSettings = ConverterSettings()
     sensors: SensorSettings = SensorSettings()
-    house: HouseSettings = HouseSettings()
+    house: HouseSettings = field(default_factory=HouseSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import pytest
 from apis_rules.errors import InputError
 from apis_rules.grid.faults import FaultKind
 from apis_rules.grid.files import LOAD_TABLE, SOLAR_TABLE, load_faults, load_houses, load_topology
+from apis_rules.grid.houses import HouseSettings
 from apis_rules.grid.model import Grid
-from apis_rules.grid.settings import HouseSettings, community
+from apis_rules.grid.settings import community
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,10 +105,12 @@ def test_a_topology_is_read(tmp_path: Path) -> None:
         ("lines: [{from: A, to: B}, {from: B, to: A}]", ["A", "joined twice"]),
         ("lines: [{from: A, to: B}, {from: C, to: D}]", ["no line leads from the first node to C, D"]),
         ("lines: [{from: A, to: B, resistanceOhm: 0}]", [":1:", "greater than 0"]),
-        ("lines: [{from: A}]", ["to", "required"]),
+        ("lines: [{from: A}]", ["lines.0.to is missing"]),
         ("lines: []", ["at least 1"]),
         ("lines: [{from: A, to: B}]\nunits: {E001: Z}", [":2:", "node Z of E001"]),
-        ("nodes: 3", ["nodes", "lines"]),
+        ("nodes: 3", ["nodes is no key of this", "lines is missing"]),
+        ("A to B", ["an object with keys was expected"]),
+        ("lines: {from: A, to: B}", ["lines: a list was expected"]),
     ],
 )
 def test_a_wrong_topology_is_explained(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from apis_rules.grid.answers import driver_dcdc, emulator_unit
 from apis_rules.grid.faults import Fault, FaultKind
-from apis_rules.grid.houses import GeneratedHouses
+from apis_rules.grid.houses import GeneratedHouses, HouseSettings
 from apis_rules.grid.meters import fits, quantised
 from apis_rules.grid.model import Grid
-from apis_rules.grid.settings import HouseSettings, community, with_more_units
+from apis_rules.grid.settings import community, with_more_units
 from tests.grid.builders import CHARGE, DISCHARGE, REFERENCE, WAIT, energised, ideal
 
 

@@ -162,6 +162,14 @@ def test_the_start_prints_and_writes_configs(tmp_path: Path) -> None:
         assert f"E002 {port}" in emulator.said
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/version/get", timeout=20) as answer:
             assert json.load(answer)["comm_interface_version"] == "2.0"
+        checked = subprocess.run(
+            [sys.executable, "-m", "apis_rules", "check", str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert checked.stdout.splitlines() == ["6 files checked: 0 errors, 0 warnings"], checked.stdout
         (folder / "policy.json").write_text("mine", encoding="utf-8")
     with emulating("--units", "3", "--write-configs", str(folder)) as emulator:
         assert (folder / "policy.json").read_text(encoding="utf-8") == "mine"
@@ -208,6 +216,9 @@ def test_a_script_of_faults_and_a_topology_from_files(tmp_path: Path) -> None:
         (["--topology", "missing.yaml"], "AR102"),
         (["--houses", "missing"], "AR102"),
         (["--host", "203.0.113.7"], "cannot listen on 203.0.113.7:4390"),
+        (["--port", "0", "--v2-port", "65534"], "there is no port 65536"),
+        (["--port", "24391", "--v2-port", "24391"], "cannot listen on 127.0.0.1:24391"),
+        (["--port", "0", "--v2-port", "0", "--v1-port", "0", "--write-configs", "pyproject.toml"], "AR104"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: list[str], word: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,23 +58,30 @@ def mode_of(text: str) -> ConverterMode:
     return _MODES[code]
 
 
-def number_of(text: str) -> float:
-    """Return the number that *text* is. Raises ``Wrong`` in a driver's words; infinity and NaN are no numbers."""
+def number_within(name: str, text: str, most: float) -> float:
+    """Return the number from 0 to *most* that *text* is; infinity and NaN are no numbers."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Wrong(f"{name} = {text} is no number")
+    if not 0.0 <= number <= most:
+        raise Wrong(f"{name} = {text} is out of range: 0 to {most:g}")
+    return number
+
+
+def register_value(name: str, text: str) -> float:
+    """Return a set-point that fits into its register. Raises ``Wrong`` in the words of ``dcdc_v2``."""
     try:
         number = Decimal(text)
     except InvalidOperation as error:
         raise Wrong(str(error)) from None
     if not number.is_finite() or abs(number) > 10**9:
         raise Wrong(f"bad value: {text}")
-    return float(number)
-
-
-def register_value(name: str, text: str) -> float:
-    """Return a set-point that fits into its register, as ``dcdc_v2`` checks it."""
-    number = number_of(text)
-    if not fits(name, number):
+    if not fits(name, float(number)):
         raise Wrong("ushort format requires 0 <= number <= 65535")
-    return number
+    return float(number)
 
 
 def set_point(query: Mapping[str, str], name: str, default: float | None = None) -> float:
@@ -83,10 +91,7 @@ def set_point(query: Mapping[str, str], name: str, default: float | None = None)
         if default is None:
             raise Wrong(f"{name} is missing")
         return default
-    number = number_of(text)
-    if not 0.0 <= number <= _RANGES[name]:
-        raise Wrong(f"{name} = {text} is out of range: 0 to {_RANGES[name]}")
-    return number
+    return number_within(name, text, _RANGES[name])
 
 
 def handlers() -> dict[Any, Any]:

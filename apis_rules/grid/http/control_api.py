@@ -16,6 +16,7 @@ from starlette.routing import Route
 from apis_rules.grid.answers import time_text
 from apis_rules.grid.faults import Fault
 from apis_rules.grid.http.asking import Wrong
+from apis_rules.grid.wording import sentence
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -74,9 +75,7 @@ class ControlApi:
         try:
             fault = Fault.model_validate(await _body(request))
         except ValidationError as error:
-            raise Wrong(
-                "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            ) from None
+            raise Wrong("; ".join(map(sentence, error.errors(include_url=False)))) from None
         try:
             number = self._served.plant.add_fault(fault)
         except KeyError as error:

@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from apis_rules.grid.answers import emulator_dcdc, emulator_house, emulator_unit, filtered
-from apis_rules.grid.http.asking import Wrong, mode_of, number_of, set_point
+from apis_rules.grid.http.asking import Wrong, mode_of, number_within, set_point
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -124,9 +124,9 @@ class EmulatorApi:
 
     async def set_acceleration(self, request: Request) -> Response:
         """Another factor, at once and without a jump of the units' clock."""
-        factor = number_of(request.path_params["factor"])
-        if not 0 < factor <= MOST_ACCELERATION:
-            raise Wrong(f"acceleration {factor:g} is out of range: above 0, at most {MOST_ACCELERATION}")
+        factor = number_within("acceleration", request.path_params["factor"], MOST_ACCELERATION)
+        if factor == 0.0:
+            raise Wrong("acceleration = 0 would stop the clock")
         self._served.plant.acceleration = factor
         return await self.acceleration(request)
 
@@ -145,10 +145,7 @@ class EmulatorApi:
             raise Wrong(
                 f"{', '.join(fixed)} follows from the model; rsoc, pvc_charge_power, ups_output_power can be set"
             )
-        values = {key: number_of(text) for key, text in given.items()}
-        for key, value in values.items():
-            if not 0.0 <= value <= settable[key]:
-                raise Wrong(f"{key} = {value:g} is out of range: 0 to {settable[key]:g}")
+        values = {key: number_within(key, text, settable[key]) for key, text in given.items()}
         if "rsoc" in values:
             grid.set_rsoc(unit_id, values["rsoc"])
         grid.override_house(unit_id, pv_w=values.get("pvc_charge_power"), load_w=values.get("ups_output_power"))
@@ -169,11 +166,11 @@ class EmulatorApi:
         return self._all(grid)
 
     async def last(self, _: Request) -> Response:
-        """Put the saved state back."""
+        """Put the saved state back, with the units of then."""
         if self._served.saved is None:
-            raise Wrong("nothing is saved, or units came or went since", 404)
-        grid = self._served.plant.grid_to_command()
-        grid.restore(self._served.saved)
+            raise Wrong("nothing is saved", 404)
+        grid = self._served.plant.grid_to_command().restored(self._served.saved)
+        self._served.plant.replace_grid(grid)
         return self._all(grid)
 
     async def restart(self, _: Request) -> Response:
@@ -188,7 +185,6 @@ class EmulatorApi:
         if not 1 <= units <= MOST_UNITS:
             raise Wrong(f"a grid has 1 to {MOST_UNITS} units")
         self._served.plant.replace_grid(grid.resized(units))
-        self._served.saved = None
         return self._all(self._served.plant.grid_now())
 
     def _all(self, grid: Grid) -> Response:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from apis_rules.grid.model import Grid
+    from apis_rules.grid.model import Grid, Snapshot
     from apis_rules.grid.plant import Plant
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Served:
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
-        self.saved: object | None = None
+        self.saved: Snapshot | None = None
         self.set_before: set[str] = set()
         self._moment: tuple[int, tuple[int, int], int] | None = None
         self._written: dict[tuple[str, str], bytes] = {}
