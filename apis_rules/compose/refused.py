@@ -75,8 +75,10 @@ async def _quiet(config: Config, root: Path, urls: Sequence[str]) -> list[str]:
     try:
         with file_lock(folder / "unit.lock"):
             return await _stop_active(config, urls)
-    except Locked:
+    except (Locked, PermissionError):  # what belongs to somebody else may be running
         return []
+    except OSError:  # a folder that cannot be there has no other process in it
+        return await _stop_active(config, urls)
 
 
 async def _stop_active(config: Config, urls: Sequence[str]) -> list[str]:

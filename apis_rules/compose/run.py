@@ -72,6 +72,7 @@ async def run_nodes(options: RunOptions) -> int:
 
 async def _run(options: RunOptions) -> int:
     root = state_root(options.state_dir)
+    _check_writable(root)
     async with AsyncExitStack() as stack:
         example = None
         if options.target is None:
@@ -99,6 +100,20 @@ async def _run(options: RunOptions) -> int:
             await example.until_dead(DEAD_S)
         run.tell_end(None if example is None else example.grid_v)
         return run.exit_code()
+
+
+def _check_writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise refusal(
+            Location(str(root)),
+            "AR104",
+            f"cannot keep what nodes store: {error.strerror}",
+            "name another --state-dir",
+        ) from error
 
 
 def config_files(target: Path | None) -> list[Path]:

@@ -93,6 +93,16 @@ def test_a_converter_found_active_is_brought_to_wait(
     assert houses.all_wait()
 
 
+@pytest.mark.parametrize("state", ["config.E001.json", "/proc"])
+def test_a_state_folder_that_cannot_be_is_refused(houses: Houses, folder: Path, state: str) -> None:
+    """A file in its place, or one that nobody can write in, is named, and an active converter is brought to WAIT."""
+    houses.set_mode("E001", ConverterMode.CHARGE)
+    said = ask("run", folder / "config.E001.json", "--state-dir", folder / state, expect=2)
+    assert "AR104 error: cannot keep what nodes store" in said
+    assert "Traceback" not in said
+    assert houses.all_wait()
+
+
 def test_a_unit_that_runs_elsewhere_is_left_alone(houses: Houses, folder: Path) -> None:
     """A start that finds the unit's lock taken stops nothing: the converter is the other process's business."""
     houses.set_mode("E003", ConverterMode.CHARGE)

@@ -55,6 +55,14 @@ def test_existing_files_stay(tmp_path: Path) -> None:
     assert {path: path.read_text() for path in tmp_path.iterdir()} == before
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file in place of the folder is one sentence with exit code 2."""
+    there = tmp_path / "file"
+    there.touch()
+    assert main(["cluster-config", HOSTS, "--out", str(there)]) == 2
+    assert f"{there}: AR104 error: cannot be written to" in capsys.readouterr().err
+
+
 @pytest.mark.anyio
 async def test_the_files_make_a_cluster(tmp_path: Path) -> None:
     """Servers that are started from the files, one on each address, form a cluster that a node can use."""

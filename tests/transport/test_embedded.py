@@ -15,6 +15,7 @@ from apis_rules.ports.state import Write
 from apis_transport.community import open_community
 from apis_transport.connection import open_connection
 from apis_transport.embedded import BINARY_DIR_VARIABLE, embedded_server, find_server
+from apis_transport.errors import CannotOpen
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +131,31 @@ async def test_an_operators_own_binary_comes_first(tmp_path: Path, monkeypatch: 
     own.symlink_to(find_server())
     monkeypatch.setenv(BINARY_DIR_VARIABLE, str(tmp_path))
     assert find_server() == own
+
+
+async def test_what_is_no_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A binary for another machine, or a damaged one, is AR523 instead of an error of the operating system."""
+    broken = tmp_path / "nats-server"
+    broken.write_text("no program")
+    broken.chmod(0o755)
+    monkeypatch.setenv(BINARY_DIR_VARIABLE, str(tmp_path))
+    with pytest.raises(CannotOpen, match=r"AR523.*does not start: Exec format error"):
+        async with embedded_server(tmp_path / "store"):
+            pass
+
+
+async def test_a_binary_that_is_away_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends while its binary is being replaced is started again once the new one is there."""
+    own = tmp_path / "nats-server"
+    own.symlink_to(find_server())
+    monkeypatch.setenv(BINARY_DIR_VARIABLE, str(tmp_path))
+    async with embedded_server(tmp_path / "store") as server:
+        own.rename(tmp_path / "old")
+        first = server.pid
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: server.restarts >= 2)
+        (tmp_path / "old").rename(own)
+        await until(lambda: server.pid != first and alive(server.pid))
 
 
 async def test_every_write_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:

@@ -386,7 +386,7 @@ def _check_url(url: str) -> None:
 
 def _explain(url: str, error: Exception) -> CannotOpen:
     where = _address(url)
-    text = str(error)
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if isinstance(error, nats.errors.AuthorizationError) or "authorization" in text.lower():
         return CannotOpen("AR513", where, "refuses these credentials", "nats://USER:PASSWORD@HOST:PORT")
     if "SSL" in type(error).__name__ or "SSL" in text:

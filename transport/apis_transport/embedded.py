@@ -98,8 +98,15 @@ class EmbeddedServer:
         """Start it and wait until it listens.
 
         Raises:
-            CannotOpen: AR523, it ended at once or does not come up; the text is its own last word.
+            CannotOpen: AR523, it ended at once, does not come up, or is no program; the text is its own last word.
         """
+        try:
+            self._process = await self._begin()
+        except OSError as error:
+            raise CannotOpen("AR523", str(self.binary), f"does not start: {error.strerror}") from error
+        self.port = await self._listening(self._process)
+
+    async def _begin(self) -> Process:
         for old in self.folder.glob("*.ports"):
             old.unlink()
         config = self.folder / "nats-server.conf"
@@ -116,7 +123,7 @@ class EmbeddedServer:
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 self.binary,
                 "-c",
                 config,
@@ -129,7 +136,6 @@ class EmbeddedServer:
                 process_group=0,
                 preexec_fn=end_with_parent(os.getpid()),
             )
-        self.port = await self._listening(self._process)
 
     async def keep_running(self) -> None:
         """Start it again whenever it ends, at the same port, with growing pauses."""

@@ -34,8 +34,11 @@ def run(args: argparse.Namespace) -> int:
     if there:
         hint = "another --out, or delete it first"
         raise CannotOpen("AR525", str(there[0]), "exists, and may be in use", hint)
-    args.out.mkdir(parents=True, exist_ok=True)
-    for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
-        print(path)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+            print(path)
+    except OSError as error:
+        raise CannotOpen("AR104", str(args.out), f"cannot be written to: {error.strerror}") from error
     return 0
