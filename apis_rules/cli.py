@@ -7,6 +7,8 @@ start is quick. Exit 0 fine, 1 errors found or cases failed, 2 wrong usage or un
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import sys
 from dataclasses import dataclass
@@ -53,6 +55,8 @@ VERBS: Final[dict[str, Verb]] = {
     "schema": Verb("apis_rules.author.verbs.schema", "JSON Schemas for editors; what reads each key"),
 }
 
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; the arguments of *verb* are filled in, those of the others are not looked at."""
@@ -91,9 +95,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output went away (`| head`); the rest has nowhere to go.
-        sys.stderr.close()
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        _drop_output()
+        print(f"apis-rules {args.verb}: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
     return int(code)
+
+
+def _drop_output() -> None:
+    """Close the standard output, so that Python does not fail once more over what it still holds."""
+    with contextlib.suppress(OSError):
+        sys.stdout.close()
 
 
 def _module(verb: str) -> ModuleType:

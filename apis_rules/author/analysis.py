@@ -168,9 +168,13 @@ def _offer(rule: ScenarioRule, unit: Unit, findings: Findings) -> None:
             findings.warning(offer.location, "AR319", message, "move the limit away from the band, or its bound")
 
 
-def _largest(offer: Offer, energies: Spans) -> int:
-    ends = energies.spans[0].start, energies.spans[-1].end - 1
-    return max(offer.amount_wh(int(max(0, end))) for end in ends if math.isfinite(end))
+def _largest(offer: Offer, energies: Spans) -> float:
+    """Return the largest amount of *offer* over *energies*: it is at one of their ends."""
+    least, most = energies.spans[0].start, energies.spans[-1].end - 1
+    if most == math.inf:
+        # A battery of unknown size: what it gives has no bound, what it takes is most where it is emptiest.
+        return math.inf if offer.direction is Direction.DISCHARGE else offer.amount_wh(int(least))
+    return max(offer.amount_wh(int(wh)) for wh in (least, most))
 
 
 def _trade(community: tuple[str, str] | None, other: Unit) -> bool:

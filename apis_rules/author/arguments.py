@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from apis_rules.decide.choosing import Candidate
 from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.shapes import did_you_mean
 from apis_rules.documents.source import read_text, refusal
 from apis_rules.ports.types.model import WireModel
 from apis_rules.ports.types.negotiation import Direction
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 
 _TIME: Final = re.compile(r"(?:\d{4}/\d{2}/\d{2}-)?([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\.\d+)?", re.ASCII)
 
+EXAMPLE: Final = 'like {"unitId": "E002", "type": "charge", "amountWh": 500}'
 MAX_WH: Final = 1e9
 """No battery holds more; a larger number is a mistake, and all arithmetic below it is exact."""
 
 
-def refuse(argument: str, message: str, hint: str = "") -> NoReturn:
-    """Raise the ``InputError`` of an argument that cannot be used."""
-    raise refusal(Location(f"<argument {argument}>"), "AR101", message, hint)
+def refuse(argument: str, message: str, hint: str = "", *, line: int = 0) -> NoReturn:
+    """Raise the ``InputError`` of an argument that cannot be used, or of *line* in the file that it names."""
+    place = Location(f"<argument {argument}>") if argument.startswith("--") else Location(argument, line, int(line > 0))
+    raise refusal(place, "AR101", message, hint)
 
 
 def time_of_day(text: str) -> int | None:
@@ -67,38 +70,46 @@ def energy_argument(argument: str, text: str) -> int:
 
 def object_argument(argument: str, text: str) -> dict[str, Any]:
     """Read a JSON object given as *argument*: itself, or the name of a file that holds it."""
-    written = text if text.lstrip().startswith("{") else read_text(Path(text))
-    value = read_json(argument, written)
+    inline = text.lstrip().startswith("{")
+    value = read_json(argument if inline else text, text if inline else read_text(Path(text)))
     if not isinstance(value, dict):
         refuse(argument, "a JSON object is needed, in braces")
     return value
 
 
-def read_json(argument: str, text: str) -> Any:
-    """Read JSON that came by way of *argument*."""
+def read_json(argument: str, text: str, line: int = 1) -> Any:
+    """Read JSON that came by way of *argument*: an option, or a file from *line* on."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        refuse(argument, f"this is not JSON: {error}", 'a shell wants it quoted: \'{"type": "charge"}\'')
+        hint = 'a shell wants it quoted: \'{"type": "charge"}\'' if argument.startswith("--") else ""
+        at = line + error.lineno - 1 if isinstance(error, json.JSONDecodeError) else line
+        refuse(argument, f"this is not JSON: {getattr(error, 'msg', error)}", hint, line=at)
 
 
-def candidate_argument(argument: str, value: Mapping[str, Any], unit_id: str | None = None) -> Candidate:
+def candidate_argument(argument: str, value: Mapping[str, Any], unit_id: str | None = None, line: int = 0) -> Candidate:
     """Read a request or accept in the form of its message.
 
     Args:
         argument: where it came from, for diagnostics.
         value: with ``type`` and ``amountWh``, optionally ``unitId``, ``pointPerWh``, ``pairUnitId``.
         unit_id: who sends it, where it does not say so itself.
+        line: where it stands, if *argument* is a file.
     """
     try:
         message = _Message.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        refuse(argument, f"{field}: {first['msg']}", 'like {"unitId": "E002", "type": "charge", "amountWh": 500}')
+        problem = "is missing" if first["type"] == "missing" else first["msg"].replace("Input should be", "must be")
+        refuse(argument, f"{field} {problem}", EXAMPLE, line=line)
+    for key in value:
+        near = did_you_mean(key, _KEYS)
+        if key not in _KEYS and near and near not in value:
+            refuse(argument, f"there is no key {key!r}", f"did you mean {near}?", line=line)
     sender = message.unit_id or unit_id
     if sender is None:
-        refuse(argument, "it does not say who sends it", "add unitId")
+        refuse(argument, "it does not say who sends it", "add unitId", line=line)
     return Candidate(sender, message.type, message.amount_wh, message.point_per_wh, message.pair_unit_id)
 
 
@@ -110,6 +121,9 @@ class _Message(WireModel):
     point_per_wh: Annotated[float, Field(ge=0)] | None = None
     unit_id: str | None = None
     pair_unit_id: str | None = None
+
+
+_KEYS: Final = tuple(field.alias or name for name, field in _Message.model_fields.items())
 
 
 def _no_constant(name: str) -> NoReturn:

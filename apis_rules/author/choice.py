@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from apis_rules.author.answers import open_match
-from apis_rules.author.arguments import candidate_argument, read_json, refuse
+from apis_rules.author.arguments import EXAMPLE, candidate_argument, read_json, refuse
 from apis_rules.author.rows import plain
 from apis_rules.decide.choosing import ELIGIBLE, Candidate, Strategy, choice_facts, compile_choice, order_accepts
 from apis_rules.decide.ruleset import Evaluator, Ruleset
@@ -47,13 +47,14 @@ def load_accepts(path: Path) -> list[Candidate]:
     name = str(path)
     text = read_text(path)
     if text.lstrip().startswith("["):
-        values = read_json(name, text)
+        found = [(0, value) for value in read_json(name, text)]
     else:
-        values = [read_json(name, line) for line in text.splitlines() if line.strip()]
-    wrong = next((value for value in values if not isinstance(value, dict)), None)
-    if wrong is not None:
-        refuse(name, f"{wrong!r} is no accept", 'like {"unitId": "E002", "type": "charge", "amountWh": 500}')
-    return [candidate_argument(name, value) for value in values]
+        lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+        found = [(at, read_json(name, line, at)) for at, line in lines]
+    for at, value in found:
+        if not isinstance(value, dict):
+            refuse(name, f"{value!r} is no accept", EXAMPLE, line=at)
+    return [candidate_argument(name, value, line=at) for at, value in found]
 
 
 def judge(

@@ -170,6 +170,12 @@ def open_bounds(
         yield Bounds(inputs.nominal_wh, gates, inputs.limits, asked_wh)
 
 
+def tell_stranger(inputs: Inputs, unit_id: str | None) -> None:
+    """Say so where the unit that decides is none of the policy's members: nobody would deal with it."""
+    if inputs.policy is not None and unit_id is not None and unit_id not in inputs.policy.member_unit_ids:
+        tell(f"{unit_id} is no member: the policy names {', '.join(inputs.policy.member_unit_ids)}")
+
+
 def finish(warnings: Sequence[Diagnostic], *, strict: bool) -> int:
     """Show warnings beside the result and return the exit code."""
     for warning in warnings:

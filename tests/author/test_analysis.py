@@ -203,3 +203,12 @@ def test_an_offer_that_is_never_large_enough_is_found(tmp_path: Path) -> None:
         assert [d.code for d in findings] == ([code] if code else [])
         if code:
             assert f"at most {least - 1} Wh" in findings[0].message
+
+
+def test_a_battery_of_unknown_size_gives_as_much_as_is_wanted(tmp_path: Path) -> None:
+    """Without the hardware the uppermost band has no end: what discharges in it is large enough, what charges not."""
+    policy = load_policy(DATA / "policy.json")
+    bands = {"2400-": "high", "-2400": "low"}
+    for direction, limit_wh, codes in (("discharge", 2400, []), ("charge", 2401, ["AR319"])):
+        windows = {"00:00:00-24:00:00": section(bands, request={"high": {direction: {"limitWh": limit_wh}}})}
+        assert [d.code for d in found(read(tmp_path, windows), policy=policy)] == codes

@@ -82,7 +82,11 @@ def test_a_request_may_stand_in_a_file(capfd: pytest.CaptureFixture[str], tmp_pa
         (["--request", "[1]", "--strategy", "amount"], "[]", "AR102"),
         (["--request", REQUEST, "--strategy", "amount"], "[1]", "1 is no accept"),
         (["--request", REQUEST, "--strategy", "amount"], '[{"type": "charge"}]', "it does not say who sends it"),
-        (["--request", REQUEST, "--strategy", "amount"], '[{"unitId": "E2"}]', "type: Field required"),
+        (
+            ["--request", REQUEST, "--strategy", "amount"],
+            '[{"unitId": "E2"}]',
+            "accepts.json: AR101 error: type is missing",
+        ),
         (["--request", REQUEST, "--strategy", "amount"], '{"unitId": "E2"', "this is not JSON"),
         (
             ["--request", REQUEST, "--strategy", "amount"],
@@ -90,6 +94,21 @@ def test_a_request_may_stand_in_a_file(capfd: pytest.CaptureFixture[str], tmp_pa
             "JSON",
         ),
         (["--request", REQUEST, "--strategy", "amount"], "", "AR105"),
+        (
+            ["--request", REQUEST, "--strategy", "amount"],
+            '{"unitId": "E2", "type": "discharge"}\n\n{"unitId": "E3",\n',
+            "accepts.json:3:1: AR101 error: this is not JSON",
+        ),
+        (
+            ["--request", REQUEST, "--strategy", "amount"],
+            '{"unitId": "E2", "type": "discharge"}\n7\n',
+            "accepts.json:2:1: AR101 error: 7 is no accept",
+        ),
+        (
+            ["--request", REQUEST, "--strategy", "amount"],
+            '{"unitId": "E2", "type": "discharge", "pointperWh": 9}',
+            "accepts.json:1:1: AR101 error: there is no key 'pointperWh'\n    did you mean pointPerWh?",
+        ),
     ],
 )
 def test_what_cannot_be_chosen_from_is_refused(

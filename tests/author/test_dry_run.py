@@ -12,9 +12,11 @@ import pytest
 
 from apis_rules.author import rows
 from apis_rules.cli import main
+from apis_rules.documents.reading import load_policy
 from apis_rules.resources import data_dir
 
 DATA = Path(__file__).parent / "data"
+ASKED = '{"type": "charge", "amountWh": 100, "unitId": "E2"}'
 ENGINES = ["durable", "pure", "vector"]
 SHIPPED = str(DATA / "shipped.scenario.json")
 TWO_WINDOWS = str(DATA / "two-windows.scenario.json")
@@ -237,6 +239,9 @@ def test_margins_are_what_it_takes(capfd: pytest.CaptureFixture[str]) -> None:
         (["--request", '{"type": "charge", "amountWh": -1, "unitId": "E2"}'], "AR101 error: amountWh"),
         (["--request", '{"type": "charge"}'], "it does not say who sends it"),
         (["--request", '{"type": "charge", "unitId": "E2", "pairUnitId": "E3"}'], "--unit has to say who decides"),
+        (["--request", ASKED, "--asked-by", "E3"], "<argument --asked-by>: AR101 error: the request comes from E2"),
+        (["--request", ASKED, "--unit", "E2"], "E2 does not answer its own request"),
+        (["--unit", "E2", "--asked-by", "E2"], "E2 does not ask itself"),
         (["--plot", "picture.pdf"], "ends in .png or .svg"),
         (["--plot", "nowhere/picture.png"], "cannot be written"),
         (["--explain", "--format", "csv"], "csv has no place for explanations"),
@@ -271,6 +276,15 @@ def test_bad_input_is_one_sentence_and_exit_2(
     assert sentence in said.err
     assert "Traceback" not in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("verb", [["dry-run"], ["explain", "--remaining-wh", "4000"]])
+def test_a_stranger_to_the_policy_is_told(capfd: pytest.CaptureFixture[str], verb: list[str]) -> None:
+    """A unit that the policy does not name is decided for, and said to be no member; a member is not."""
+    policy = load_policy(DATA / "policy.json").model
+    for unit, strange in (("X9", True), (policy.member_unit_ids[0], False)):
+        assert main([*verb, "--policy", str(DATA / "policy.json"), "--unit", unit]) == 0
+        assert (f"{unit} is no member: the policy names" in capfd.readouterr().err) is strange
 
 
 @pytest.mark.parametrize(

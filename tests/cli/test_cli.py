@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,32 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert run.stderr == ""
     assert run.stdout.startswith("AR")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is not everywhere")
+@pytest.mark.parametrize("verb", ["doc all", "facts", "dry-run --format csv"])
+def test_output_that_finds_no_room_is_one_sentence(verb: str) -> None:
+    """A full disk behind ``>`` is told in one sentence and ends with 2: what was written is not whole."""
+    run = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m apis_rules {verb} > /dev/full"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 2
+    name, *_ = verb.split(" ", maxsplit=1)
+    assert run.stderr.splitlines()[-1].startswith(f"apis-rules {name}: the output cannot be written: ")
+    assert "Traceback" not in run.stderr
+
+
+def test_a_table_whose_reader_goes_away_is_no_error() -> None:
+    """A verb that prints a table into a pipe that is closed already ends quietly with 0."""
+    run = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m apis_rules facts | true; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")

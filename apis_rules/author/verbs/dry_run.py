@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from apis_rules.author.answers import Answerer, open_answerer
 from apis_rules.author.arguments import candidate_argument, object_argument, refuse, time_argument
-from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, open_bounds, tell
+from apis_rules.author.inputs import Inputs, add_inputs, finish, load_inputs, open_bounds, tell, tell_stranger
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.sweep import corners, parts_of_day, sweep
@@ -50,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Decide about the states of a file, or sweep the whole battery."""
     inputs = load_inputs(args)
+    tell_stranger(inputs, args.unit)
     asker, asked = _asker(args)
     at_s = time_argument("--at", args.at) if args.at else None
     scenario = compile_scenario(inputs.scenario, partners=asker is not None)
@@ -78,9 +79,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _asker(args: argparse.Namespace) -> tuple[Asker | None, Candidate | None]:
     """Return who asks, and the request where there is a certain one."""
+    if args.asked_by is not None and args.asked_by == args.unit:
+        refuse("--asked-by", f"{args.unit} does not ask itself", "name another unit")
     if args.request is None:
         return (Asker(args.asked_by) if args.asked_by else None), None
     request = candidate_argument("--request", object_argument("--request", args.request), unit_id=args.asked_by)
+    if args.asked_by not in (None, request.unit_id):
+        refuse("--asked-by", f"the request comes from {request.unit_id}", "leave one of them out")
+    if request.unit_id == args.unit:
+        refuse("--request", f"{args.unit} does not answer its own request", "name another unitId")
     if request.pair_unit_id is not None and args.unit is None:
         refuse("--request", "it names a partner, so --unit has to say who decides", "--unit E001")
     for_other = request.pair_unit_id is not None and request.pair_unit_id != args.unit

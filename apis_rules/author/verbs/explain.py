@@ -8,7 +8,7 @@ import numpy as np
 
 from apis_rules.author.answers import open_answerer
 from apis_rules.author.arguments import clock, energy_argument, time_argument
-from apis_rules.author.inputs import add_inputs, finish, load_inputs, open_bounds
+from apis_rules.author.inputs import add_inputs, finish, load_inputs, open_bounds, tell_stranger
 from apis_rules.author.rows import Rows
 from apis_rules.author.states import states_of
 from apis_rules.author.verbs.decisions import describe
@@ -47,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print every rule with the comparisons that decided."""
     inputs = load_inputs(args)
+    tell_stranger(inputs, args.unit)
     time_s = time_argument("--at", args.at)
     remaining_wh = energy_argument("--remaining-wh", args.remaining_wh)
     asker = Asker(args.asked_by) if args.asked_by else None

@@ -50,7 +50,10 @@ def _print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> N
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     # Into a pipe or a file nothing is cut off or wrapped.
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 10_000)
-    console.print(table)
+    # Printed by us: a console ends the program by itself where the reader goes away.
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write(captured.get())
 
 
 def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str, *, summary: str) -> None:

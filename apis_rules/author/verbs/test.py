@@ -111,7 +111,8 @@ def _print(report: CaseReport, walked: WalkReport | None) -> None:
     for result in failed:
         for sentence in result.failures:
             print(f"{result.location}: {result.name}: {sentence}")
-    print(f"{len(report.results) - len(failed)} cases passed, {len(failed)} failed")
+    passed = len(report.results) - len(failed)
+    print(f"{passed} case{'s' * (passed != 1)} passed, {len(failed)} failed")
     for kind, known in report.coverage.known.items():
         missing = report.coverage.missing(kind)
         print(f"{kind}: {len(known) - len(missing)} of {len(known)}")
