@@ -24,7 +24,7 @@ class FaultKind(enum.StrEnum):
 
     HEAVY_ALARM = "heavy_alarm"  # reported; the converter goes on
     LIGHT_ALARM = "light_alarm"
-    TRIP = "trip"  # the converter falls to WAIT with a heavy alarm and stays there until the end
+    TRIP = "trip"  # the converter falls to WAIT with a heavy alarm, until that is cleared
     OVER_TEMPERATURE = "over_temperature"  # its thermometer shows *value* °C at least
     SENSOR_DRIFT = "sensor_drift"  # *meter* is off by *value* and by *per_s* more each second
     STUCK_MODE = "stuck_mode"  # mode commands are answered, the mode stays
@@ -48,6 +48,14 @@ _NEEDS_VALUE: Final = {
     FaultKind.LINE_CAPACITY,
     FaultKind.FOREIGN_SOURCE,
     FaultKind.SLOW,
+}
+# Far beyond what any converter stands, and far from where numbers lose their meaning.
+_MOST: Final = {
+    FaultKind.OVER_TEMPERATURE: 300.0,
+    FaultKind.LINE_CAPACITY: 1000.0,
+    FaultKind.FOREIGN_SOURCE: 1000.0,
+    FaultKind.SLOW: 86_400.0,
+    FaultKind.SENSOR_DRIFT: 1000.0,
 }
 _OF_DRIVERS: Final = {
     FaultKind.REFUSED,
@@ -79,7 +87,7 @@ class Fault(WireModel):
     meter: Literal["vg", "ig", "vb", "ib", "tmp"] | None = None
     value: float | None = None
     text: str | None = None
-    per_s: float = 0.0
+    per_s: float = Field(default=0.0, ge=-1000.0, le=1000.0)
     after_s: float = Field(default=0.0, ge=0.0)
     for_s: float | None = Field(default=None, gt=0.0)
 
@@ -96,8 +104,11 @@ class Fault(WireModel):
             missing.append("value or perS")
         if missing:
             raise ValueError(f"a fault of kind {self.kind} needs {' and '.join(missing)}")
-        if self.kind in _NEEDS_VALUE and self.value is not None and self.value < 0:
-            raise ValueError(f"a fault of kind {self.kind} needs a value of at least 0")
+        if self.value is not None and self.kind in _MOST:
+            most = _MOST[self.kind]
+            least = 0.0 if self.kind in _NEEDS_VALUE else -most
+            if not least <= self.value <= most:
+                raise ValueError(f"a fault of kind {self.kind} takes a value from {least:g} to {most:g}")
         return self
 
 

@@ -322,6 +322,26 @@ def test_a_silent_driver_holds_its_own_clients_only() -> None:
     asyncio.run(story())
 
 
+def test_the_alarm_of_a_tripped_converter_can_be_cleared() -> None:
+    """After a trip a converter obeys again once its alarm is cleared, and not before."""
+
+    async def story() -> None:
+        async with served() as client:
+            charge = "/set/dcdc/E001?mode=0x0041&dvg=350&dig=1"
+            await client.http.delete(client.url(f"/faults/{await client.fault(kind='trip', unit='E001')}"))
+            assert (await client.json(charge))["status"] == {
+                "status": "0x0000",
+                "alarmState": "Heavy alarm",
+                "operationMode": "Waiting",
+            }
+            assert (await client.http.delete(client.url("/alarms/E001"))).json() == {"cleared": True}
+            assert (await client.json(charge))["status"]["status"] == "0x0041"
+            response = await client.http.delete(client.url("/alarms/E777"))
+            assert (response.status_code, response.json()) == (404, {"err": "there is no unit 'E777'"})
+
+    asyncio.run(story())
+
+
 def test_slow_refused_and_lost() -> None:
     """A slow driver takes its time, a refusing one answers 400 to sets only, a lost answer hides a done command."""
 

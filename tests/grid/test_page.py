@@ -106,6 +106,9 @@ def test_the_page_shows_the_grid_as_it_lives() -> None:
         expect(page.locator("[data-unit=E004]")).to_contain_text("Heavy alarm")
         page.click("text=heavy alarm E004")
         expect(page.locator("[data-unit=E004]")).not_to_contain_text("Heavy alarm")
+        emulator.ask("/faults", {"kind": "trip", "unit": "E002"})
+        page.click("text=Heavy alarm · clear")
+        expect(page.locator("[data-unit=E002]")).not_to_contain_text("Heavy alarm")
         page.click("button[value='600']")
         expect(page.locator("[aria-pressed=true]")).to_have_attribute("value", "600")
         assert page.locator("#time").inner_text() > first_time
@@ -113,6 +116,21 @@ def test_the_page_shows_the_grid_as_it_lives() -> None:
         box = page.locator("[data-unit=E001] rect").first.bounding_box()
         assert box is not None
         assert box["width"] > 150
+
+
+def test_cards_stay_readable_on_a_small_screen() -> None:
+    """On a phone the picture of a small community is moved sideways instead of becoming too small to read."""
+    with emulating() as emulator, browsing(400, 800) as page:
+        page.goto(emulator.url)
+        expect(page.locator("[data-unit]")).to_have_count(4)
+        box = page.locator("[data-unit=E001] rect.box").bounding_box()
+        assert box is not None
+        assert box["width"] > 115
+        last = page.locator("[data-unit=E004]")
+        last.scroll_into_view_if_needed()
+        box = last.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 400
 
 
 def test_the_page_says_when_the_emulator_is_gone() -> None:

@@ -44,6 +44,7 @@ class ControlApi:
             Route("/faults", self.add_fault, methods=["POST"]),
             Route("/faults", self.clear_faults, methods=["DELETE"]),
             Route("/faults/{number:int}", self.clear_fault, methods=["DELETE"]),
+            Route("/alarms/{unit}", self.clear_alarm, methods=["DELETE"]),
         ]
 
     async def page(self, _: Request) -> Response:
@@ -90,6 +91,14 @@ class ControlApi:
         """End one fault."""
         if not self._served.plant.clear_faults(request.path_params["number"]):
             raise Wrong(f"there is no fault {request.path_params['number']}", 404)
+        return JSONResponse({"cleared": True})
+
+    async def clear_alarm(self, request: Request) -> Response:
+        """Let a tripped converter leave WAIT again; an alarm that is a fault stays with its fault."""
+        unit_id, grid = request.path_params["unit"], self._served.plant.grid_to_command()
+        if not grid.has(unit_id):
+            raise Wrong(f"there is no unit {unit_id!r}", 404)
+        grid.clear_alarm(unit_id)
         return JSONResponse({"cleared": True})
 
 
