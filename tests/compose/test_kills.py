@@ -153,7 +153,7 @@ def wait_settled(cluster: Cluster, what: str, away: str | None, running: set[str
             return all(modes[u] is ConverterMode.WAIT for u in others)
 
         until(wait, SETTLED_S, "the others wait")
-        until(lambda: any(away in sentence for sentence in cluster.status()["waiting"]), 10, f"{away} is named")
+        until(lambda: any(away in sentence for sentence in cluster.status()["waiting"]), 20, f"{away} is named")
         return
     began_s = now_s()
     until(lambda: now_s() - began_s > HOLDER_DEAD_MAN_S, HOLDER_DEAD_MAN_S + 5, "both dead-man times are over")

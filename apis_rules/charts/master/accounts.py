@@ -163,6 +163,15 @@ def unaccounted(round_: Round) -> tuple[str, ...]:
     return tuple(sorted(u for u in concerned if is_unaccounted(round_, u)))
 
 
+def tell_unaccounted(round_: Round) -> list[str]:
+    """Return a sentence on the units that keep the bus from being energised, and on what ends that."""
+    missing = unaccounted(round_)
+    if not missing:
+        return []
+    ends = "it goes on when they answer, or are declared cut off ('apis-rules exclude U --reason TEXT')"
+    return [f"unaccounted for: {', '.join(missing)}; {ends}"]
+
+
 def holders(round_: Round) -> tuple[str, ...]:
     """Return the units that may hold the voltage by the record, the holder first."""
     grid = round_.grid

@@ -85,9 +85,7 @@ def may_raise(round_: Round, deal_id: str) -> bool:
     reasons = []
     if not accounts.is_term_ready(round_):
         reasons.append("not every unit concerned has answered this term")
-    missing = accounts.unaccounted(round_)
-    if missing:
-        reasons.append(f"unaccounted for: {', '.join(missing)}")
+    reasons.extend(accounts.tell_unaccounted(round_))
     if round_.picture.reaction is not None:
         reasons.append(round_.picture.reaction.reason)
     if round_.grid.state not in ("dead", "held", "clearing", "ramping", "authorizing", "returning"):

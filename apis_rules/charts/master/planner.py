@@ -84,6 +84,7 @@ class Planner:
         book_energy(round_)
         send_strays(round_)
         keep_active(round_)
+        round_.waiting.extend(accounts.tell_unaccounted(round_))
         return round_.finish(accounts.to_announce(round_), standing_of(round_))
 
     # -- what became of commands --------------------------------------------------------------------------------------
