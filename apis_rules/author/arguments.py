@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -12,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from apis_rules.decide.choosing import Candidate
 from apis_rules.documents.diagnostics import Location
-from apis_rules.documents.shapes import did_you_mean
+from apis_rules.documents.load import ENDINGS
 from apis_rules.documents.source import read_text, refusal
 from apis_rules.ports.types.model import WireModel
 from apis_rules.ports.types.negotiation import Direction
@@ -28,9 +29,9 @@ MAX_WH: Final = 1e9
 """No battery holds more; a larger number is a mistake, and all arithmetic below it is exact."""
 
 
-def refuse(argument: str, message: str, hint: str = "", *, line: int = 0) -> NoReturn:
-    """Raise the ``InputError`` of an argument that cannot be used, or of *line* in the file that it names."""
-    place = Location(f"<argument {argument}>") if argument.startswith("--") else Location(argument, line, int(line > 0))
+def refuse(argument: str | Location, message: str, hint: str = "") -> NoReturn:
+    """Raise the ``InputError`` of an argument that cannot be used, or of the place in a file that it names."""
+    place = Location(f"<argument {argument}>") if isinstance(argument, str) else argument
     raise refusal(place, "AR101", message, hint)
 
 
@@ -47,6 +48,19 @@ def clock(time_s: float) -> str:
     """Write seconds since midnight as ``HH:MM:SS``; the end of the day is ``24:00:00``."""
     minutes, seconds = divmod(int(time_s), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+
+
+def rules_argument(text: str | None) -> Path | None:
+    """Read the folder given as ``--rules``, if any; one without any file would silently change nothing."""
+    if text is None:
+        return None
+    folder = Path(text)
+    hint = "name the folder that holds request.yaml, accept.yaml, ..."
+    if not folder.is_dir():
+        refuse("--rules", f"{folder} is no folder", hint)
+    if not any(path.suffix in ENDINGS for path in folder.iterdir()):
+        refuse("--rules", f"{folder} holds no rule file", hint)
+    return folder
 
 
 def time_argument(argument: str, text: str) -> int:
@@ -71,30 +85,30 @@ def energy_argument(argument: str, text: str) -> int:
 def object_argument(argument: str, text: str) -> dict[str, Any]:
     """Read a JSON object given as *argument*: itself, or the name of a file that holds it."""
     inline = text.lstrip().startswith("{")
-    value = read_json(argument if inline else text, text if inline else read_text(Path(text)))
+    value = read_json(argument if inline else Location(text, 1, 1), text if inline else read_text(Path(text)))
     if not isinstance(value, dict):
         refuse(argument, "a JSON object is needed, in braces")
     return value
 
 
-def read_json(argument: str, text: str, line: int = 1) -> Any:
-    """Read JSON that came by way of *argument*: an option, or a file from *line* on."""
+def read_json(argument: str | Location, text: str) -> Any:
+    """Read JSON that came by way of *argument*: an option, or a file from this place on."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        hint = 'a shell wants it quoted: \'{"type": "charge"}\'' if argument.startswith("--") else ""
-        at = line + error.lineno - 1 if isinstance(error, json.JSONDecodeError) else line
-        refuse(argument, f"this is not JSON: {getattr(error, 'msg', error)}", hint, line=at)
+        hint = 'a shell wants it quoted: \'{"type": "charge"}\'' if isinstance(argument, str) else ""
+        if isinstance(argument, Location) and isinstance(error, json.JSONDecodeError):
+            argument = Location(argument.file, argument.line + error.lineno - 1, error.colno)
+        refuse(argument, f"this is not JSON: {getattr(error, 'msg', error)}", hint)
 
 
-def candidate_argument(argument: str, value: Mapping[str, Any], unit_id: str | None = None, line: int = 0) -> Candidate:
+def candidate_argument(argument: str | Location, value: Mapping[str, Any], unit_id: str | None = None) -> Candidate:
     """Read a request or accept in the form of its message.
 
     Args:
         argument: where it came from, for diagnostics.
         value: with ``type`` and ``amountWh``, optionally ``unitId``, ``pointPerWh``, ``pairUnitId``.
         unit_id: who sends it, where it does not say so itself.
-        line: where it stands, if *argument* is a file.
     """
     try:
         message = _Message.model_validate(value)
@@ -102,14 +116,14 @@ def candidate_argument(argument: str, value: Mapping[str, Any], unit_id: str | N
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
         problem = "is missing" if first["type"] == "missing" else first["msg"].replace("Input should be", "must be")
-        refuse(argument, f"{field} {problem}", EXAMPLE, line=line)
+        refuse(argument, f"{field} {problem}", EXAMPLE)
     for key in value:
-        near = did_you_mean(key, _KEYS)
-        if key not in _KEYS and near and near not in value:
-            refuse(argument, f"there is no key {key!r}", f"did you mean {near}?", line=line)
+        near = difflib.get_close_matches(key.casefold(), _KEYS, n=1, cutoff=0.85)
+        if near and _KEYS[near[0]] not in value and key not in _Message.model_fields:
+            refuse(argument, f"there is no key {key!r}", f"did you mean {_KEYS[near[0]]}?")
     sender = message.unit_id or unit_id
     if sender is None:
-        refuse(argument, "it does not say who sends it", "add unitId", line=line)
+        refuse(argument, "it does not say who sends it", "add unitId")
     return Candidate(sender, message.type, message.amount_wh, message.point_per_wh, message.pair_unit_id)
 
 
@@ -123,7 +137,8 @@ class _Message(WireModel):
     pair_unit_id: str | None = None
 
 
-_KEYS: Final = tuple(field.alias or name for name, field in _Message.model_fields.items())
+_KEYS: Final = {(field.alias or name).casefold(): field.alias or name for name, field in _Message.model_fields.items()}
+"""A message has other keys too; what nearly is one of these was meant to be it."""
 
 
 def _no_constant(name: str) -> NoReturn:

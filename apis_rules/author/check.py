@@ -18,7 +18,7 @@ from apis_rules.documents.config import Config
 from apis_rules.documents.diagnostics import Diagnostic, Findings, Location
 from apis_rules.documents.hw_config import HwConfig
 from apis_rules.documents.kinds import Kind, kind_of
-from apis_rules.documents.load import load_document
+from apis_rules.documents.load import ENDINGS, load_document
 from apis_rules.documents.model import FileModel
 from apis_rules.documents.policy import Policy
 from apis_rules.documents.reading import Loaded
@@ -45,7 +45,6 @@ CHECKERS: Final[Mapping[Kind, str]] = {
 ANALYSES: Final[tuple[str, ...]] = ("apis_rules.author.analysis:analyse",)
 """What is looked for in scenarios and between them: each ``module:function`` of (sites, findings)."""
 
-ENDINGS: Final = (".json", ".yaml", ".yml")
 
 M = TypeVar("M", bound=FileModel)
 

@@ -12,6 +12,7 @@ from apis_rules.author.arguments import EXAMPLE, candidate_argument, read_json, 
 from apis_rules.author.rows import plain
 from apis_rules.decide.choosing import ELIGIBLE, Candidate, Strategy, choice_facts, compile_choice, order_accepts
 from apis_rules.decide.ruleset import Evaluator, Ruleset
+from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import read_text
 from apis_rules.ports.types.negotiation import Direction
 
@@ -44,17 +45,17 @@ def load_accepts(path: Path) -> list[Candidate]:
     Raises:
         InputError: it cannot be read, or is something else.
     """
-    name = str(path)
     text = read_text(path)
+    top = Location(str(path), 1, 1)
     if text.lstrip().startswith("["):
-        found = [(0, value) for value in read_json(name, text)]
+        found = [(top, value) for value in read_json(top, text)]
     else:
-        lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
-        found = [(at, read_json(name, line, at)) for at, line in lines]
-    for at, value in found:
+        lines = [(Location(str(path), at, 1), line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+        found = [(place, read_json(place, line)) for place, line in lines]
+    for place, value in found:
         if not isinstance(value, dict):
-            refuse(name, f"{value!r} is no accept", EXAMPLE, line=at)
-    return [candidate_argument(name, value, line=at) for at, value in found]
+            refuse(place, f"{value!r} is no accept", EXAMPLE)
+    return [candidate_argument(place, value) for place, value in found]
 
 
 def judge(

@@ -23,6 +23,7 @@ from apis_rules.decide.ruleset import Evaluator, compile_ruleset
 from apis_rules.decide.scenario import Question, ScenarioRule
 from apis_rules.decide.simplify import NEVER, simplify
 from apis_rules.decide.tree import FactKind
+from apis_rules.documents.load import ENDINGS
 from apis_rules.documents.shapes import did_you_mean
 from apis_rules.resources import data_dir
 
@@ -59,8 +60,9 @@ _OF_REQUESTS: Final[Mapping[tuple[str | int, ...], str]] = {**_OF_STATES, ("requ
 
 def rule_path(name: str, folder: Path | None) -> Path:
     """Return the rule file *name*: the own one where *folder* has it, else the bundled one."""
-    own = folder / name if folder else None
-    return own if own is not None and own.is_file() else data_dir("rules") / name
+    bundled = data_dir("rules") / name
+    owns = [(folder / name).with_suffix(ending) for ending in ENDINGS] if folder else []
+    return next((own for own in owns if own.is_file()), bundled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.author.analysis import analyse
-from apis_rules.author.arguments import refuse
+from apis_rules.author.arguments import refuse, rules_argument
 from apis_rules.author.gates import Gates
 from apis_rules.author.rows import Bounds
 from apis_rules.decide.declared import deal_limits, declared_scenario
@@ -90,14 +90,6 @@ def load_inputs(args: argparse.Namespace) -> Inputs:
         Path(name) if name else None for name in (args.scenario, args.policy, args.hw_config)
     )
     return read_inputs(scenario, policy, hw_config, rules, dict(_assumption(text) for text in args.assume))
-
-
-def rules_argument(text: str | None) -> Path | None:
-    """Read the folder given as ``--rules``, if any."""
-    folder = Path(text) if text else None
-    if folder is not None and not folder.is_dir():
-        refuse("--rules", f"{folder} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
-    return folder
 
 
 def read_inputs(

@@ -144,8 +144,13 @@ def _under(low: Block, high: Block) -> bool:
     return same_time and low.to_wh == high.from_wh and low.question == high.question and low.offer == high.offer
 
 
+_DIGIT_WIDE: Final = "\N{FIGURE SPACE}"
+"""Keeps numbers below each other in a font whose spaces are narrower than its digits."""
+
+
 def _level(level_wh: float, nominal_wh: int) -> str:
-    return f"{level_wh:.0f} Wh {round(100 * level_wh / nominal_wh, 1):>7g} %"
+    percent = f"{round(100 * level_wh / nominal_wh, 1):>7g}".replace(" ", _DIGIT_WIDE)
+    return f"{level_wh:.0f} Wh {percent} %"
 
 
 def _frame(axes: Axes, nominal_wh: int, hours: int) -> None:

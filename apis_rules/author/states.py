@@ -197,7 +197,9 @@ class _Reader:
         energies = {"remaining_wh", "rsoc"} & set(columns)
         if len(energies) != 1:
             what = (
-                "both remaining_wh and rsoc: one of them" if energies else f"only {', '.join(columns[:8]) or 'nothing'}"
+                "both remaining_wh and rsoc: one of them"
+                if energies
+                else (f"only {', '.join(columns[:8])}" if columns else "none")
             )
             self.refuse(line, "AR302", f"a column remaining_wh or rsoc is needed; found {what}")
 
@@ -310,7 +312,7 @@ class _Reader:
         times = self._fast_times(frame["time"]) if "time" in header else np.full(len(frame), self.at_s)
         if times is None:
             return None
-        units = frame["unit_id"].to_list() if "unit_id" in header else None
+        units = frame["unit_id"].str.strip_chars().replace("", None).to_list() if "unit_id" in header else None
         return States(times, remaining, units, "time" in header, column == "rsoc", read)
 
     def _fast_times(self, column: pl.Series) -> NDArray[np.int64] | None:

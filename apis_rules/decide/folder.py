@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from apis_rules.decide.rulefile import RuleFile, read_rules
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.kinds import Kind, recognise
-from apis_rules.documents.load import load_document
+from apis_rules.documents.load import ENDINGS, load_document
 from apis_rules.documents.model import canonical_hash
 from apis_rules.errors import InputError
 
@@ -49,7 +49,7 @@ def load_rule_folder(folder: Path, own: Path | None = None) -> dict[str, RuleFil
 
 def _read_all(folder: Path, findings: Findings) -> dict[str, RuleFile]:
     files = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml", ".json")):
+    for path in sorted(p for p in folder.iterdir() if p.suffix in ENDINGS):
         try:
             document = load_document(path, findings)
         except InputError as error:

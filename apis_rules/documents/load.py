@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apis_rules.documents.json_reader import parse_json
 from apis_rules.documents.source import read_text
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from apis_rules.documents.diagnostics import Findings
     from apis_rules.documents.document import Document
 
+ENDINGS: Final = (".json", ".yaml", ".yml")
+"""Of the names of files that people write."""
 JSON_START = re.compile(r"(?:\s+|//[^\n]*\n|/\*.*?\*/)*[{\[]", re.DOTALL)
 
 

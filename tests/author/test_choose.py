@@ -85,7 +85,7 @@ def test_a_request_may_stand_in_a_file(capfd: pytest.CaptureFixture[str], tmp_pa
         (
             ["--request", REQUEST, "--strategy", "amount"],
             '[{"unitId": "E2"}]',
-            "accepts.json: AR101 error: type is missing",
+            "accepts.json:1:1: AR101 error: type is missing",
         ),
         (["--request", REQUEST, "--strategy", "amount"], '{"unitId": "E2"', "this is not JSON"),
         (
@@ -97,7 +97,7 @@ def test_a_request_may_stand_in_a_file(capfd: pytest.CaptureFixture[str], tmp_pa
         (
             ["--request", REQUEST, "--strategy", "amount"],
             '{"unitId": "E2", "type": "discharge"}\n\n{"unitId": "E3",\n',
-            "accepts.json:3:1: AR101 error: this is not JSON",
+            "accepts.json:3:17: AR101 error: this is not JSON",
         ),
         (
             ["--request", REQUEST, "--strategy", "amount"],

@@ -155,9 +155,12 @@ def test_the_first_closed_gate_is_the_reason(capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_own_rule_files_close_gates(capfd: pytest.CaptureFixture[str], tmp_path: Path, engine: str) -> None:
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+def test_own_rule_files_close_gates(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, engine: str, ending: str
+) -> None:
     """A request.yaml of one's own replaces the bundled one; its gate sees the state of the battery."""
-    (tmp_path / "request.yaml").write_text(
+    (tmp_path / f"request.{ending}").write_text(
         "question: request\n"
         "facts: {soc_percent: $.unit.battery.rsoc, direction: {path: $.request.type, kind: text}}\n"
         "rules:\n"
@@ -230,6 +233,7 @@ def test_margins_are_what_it_takes(capfd: pytest.CaptureFixture[str]) -> None:
         (["--at", "25:00"], "<argument --at>: AR101 error: '25:00' is no time of day"),
         (["--policy", SHIPPED], "AR20"),
         (["--rules", "nowhere"], "<argument --rules>: AR101 error"),
+        (["--rules", "@folder"], "folder holds no rule file"),
         (["--assume", "mode"], "<argument --assume>: AR101 error"),
         (["--assume", "mood=stop"], "did you mean mode?"),
         (["--assume", "deals=many"], "'many' is no number"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apis_rules.author.arguments import refuse
+from apis_rules.author.arguments import rules_argument
 from apis_rules.author.check import check_paths
 from apis_rules.author.verbs.output import add_format, print_diagnostics
 from apis_rules.documents.diagnostics import Severity
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind", choices=[kind.value for kind in Kind], help="what the files are, where keys do not tell"
     )
-    parser.add_argument("--rules", metavar="DIR", type=Path, help="own rule files, checked too")
+    parser.add_argument("--rules", metavar="DIR", help="own rule files, checked too")
     parser.add_argument("--strict", action="store_true", help="exit 1 for warnings too")
     add_format(parser)
     parser.epilog = "example:\n  apis-rules check config.json\n  apis-rules check rules/ --strict"
@@ -31,9 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print everything that was found, sorted; exit 2 where a file cannot be read, 1 for errors, else 0."""
-    if args.rules is not None and not args.rules.is_dir():
-        refuse("--rules", f"{args.rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
-    report = check_paths(args.paths, kind=Kind(args.kind) if args.kind else None, rules=args.rules)
+    rules = rules_argument(args.rules)
+    report = check_paths(args.paths, kind=Kind(args.kind) if args.kind else None, rules=rules)
     print_diagnostics(
         report.diagnostics, args.format, summary=f"{report.files} file{'s' * (report.files != 1)} checked"
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.author.answers import open_answerer
-from apis_rules.author.arguments import refuse, time_argument
+from apis_rules.author.arguments import refuse, rules_argument, time_argument
 from apis_rules.author.difference import Change, compare_over_states, compare_rules, compare_scenarios
 from apis_rules.author.gates import rule_path
-from apis_rules.author.inputs import finish, read_inputs, rules_argument
+from apis_rules.author.inputs import finish, read_inputs
 from apis_rules.author.states import open_states, read_states
 from apis_rules.author.verbs.output import add_format, print_rows
 from apis_rules.decide.intent import Asker, compile_scenario
@@ -18,7 +18,7 @@ from apis_rules.decide.rulefile import load_rules
 from apis_rules.decide.ruleset import Evaluator
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.kinds import Kind, recognise
-from apis_rules.documents.load import load_document
+from apis_rules.documents.load import ENDINGS, load_document
 from apis_rules.documents.source import refusal
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _pairs(old: Path, new: Path, rules: Path | None) -> Iterator[tuple[Kind, Pat
             refuse("NEW", f"{new} holds {kinds[1]}, and {old} {kinds[0]}", "two of one kind can be compared")
         yield kinds[0], old, new
         return
-    names = sorted({p.name for p in (*old.iterdir(), *new.iterdir()) if p.suffix in (".json", ".yaml", ".yml")})
+    names = sorted({p.name for p in (*old.iterdir(), *new.iterdir()) if p.suffix in ENDINGS})
     compared = False
     for name in names:
         before, after = old / name, new / name

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from apis_rules.author.arguments import refuse
+from apis_rules.author.arguments import rules_argument
 from apis_rules.author.verbs.output import add_format, print_rows
 from apis_rules.decide.folder import load_rule_folder
 from apis_rules.decide.listing import list_facts
@@ -28,19 +27,16 @@ COLUMNS: Final = ("name", "kind", "unit", "source", "example", "about", "files")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "--rules", metavar="DIR", type=Path, help="own rule files, in place of the bundled ones by name"
-    )
+    parser.add_argument("--rules", metavar="DIR", help="own rule files, in place of the bundled ones by name")
     add_format(parser)
     parser.epilog = "examples:\n  apis-rules facts\n  apis-rules facts --rules site/rules --format csv"
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts of the rule files, the derived ones that no file uses, and the fields that no file names."""
-    if args.rules is not None and not args.rules.is_dir():
-        refuse("--rules", f"{args.rules} is no folder", "name the folder that holds request.yaml, accept.yaml, ...")
+    rules = rules_argument(args.rules)
     example = _example()
-    facts = list_facts(load_rule_folder(data_dir("rules"), args.rules).values(), example)
+    facts = list_facts(load_rule_folder(data_dir("rules"), rules).values(), example)
     rows = [
         {
             "name": fact.name,

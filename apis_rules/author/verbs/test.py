@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from apis_rules.author.arguments import rules_argument
 from apis_rules.author.case_files import load_cases
 from apis_rules.author.cases import CaseReport, run_cases
-from apis_rules.author.inputs import rules_argument
 from apis_rules.author.junit import write_junit
 from apis_rules.author.verbs.output import add_format, print_rows
 from apis_rules.charts.walking import WalkReport, run_walks
