@@ -258,3 +258,28 @@ def test_manual_orders_are_for_manual_mode_and_a_dead_grid() -> None:
     world.mode = OperationMode.AUTONOMOUS
     world.touch()
     world.run_until(lambda w: w.ended and all(h.mode is WAIT for h in w.houses.values()), 15)
+
+
+def test_a_deal_that_is_about_to_end_does_not_get_the_voltage() -> None:
+    """Handing over would take longer than the other deal lasts: the voltage stays where it is until that has ended."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004"))
+    world.run_until(lambda w: w.ended)
+    assert not [c for c in world.commands if "Over" in c]
+    assert {r[0].abort_reason for r in world.stream.values()} == {None}
+
+
+def test_a_deal_that_ends_in_a_hand_over_to_it_leaves_the_voltage_alone() -> None:
+    """Its other side stops first: no deal sends the unit that takes over to WAIT, and the voltage is never gone."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004", amount_wh=80))
+    world.run_until(lambda w: w.grid.state == "settling")
+    world.ask_stop("d2", "E003")
+    world.run_until(lambda w: w.ended)
+    ended = world.commands[world.commands.index("E004 voltageReferenceWillTakeOver 350 V") :]
+    assert ended.index("E003 wait") < ended.index("E004 wait")
+    assert not world.problems
