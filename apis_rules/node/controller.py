@@ -320,8 +320,8 @@ class Controller:
             self._board.changed("command")
 
     async def _hear_going(self, going: Any) -> None:
-        async for body in going:
-            self.put(VoltageGoing(messages.read_message(messages.Going, body).unit_id))
+        async for message in messages.heard(messages.Going, going):
+            self.put(VoltageGoing(message.unit_id))
 
     async def _follow_mode(self) -> None:
         manual = False

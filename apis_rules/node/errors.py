@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from apis_rules.decide.outcomes import RaiseError
     from apis_rules.node.board import Board
     from apis_rules.node.catalogue import Catalogue
+    from apis_rules.node.records import Records
     from apis_rules.ports.bundle import CommunityPorts
     from apis_rules.ports.types import Category, Epoch
 
@@ -78,6 +79,7 @@ class Errors:
         self._local_until_s = float("-inf")
         self._actions: Actions | None = None
         self.reaction: Reaction | None = None
+        self._tasks: asyncio.TaskGroup | None = None
 
     def attach(self, actions: Actions) -> None:
         """Learn who performs reactions."""
@@ -173,10 +175,11 @@ class Errors:
     async def run(self) -> None:
         """Tell, hear and answer until cancelled."""
         async with asyncio.TaskGroup() as tasks, self._ports.bus.listen(messages.ERRORS) as heard:
+            self._tasks = tasks
             tasks.create_task(self._tell())
             tasks.create_task(self._answer())
-            async for body in heard:
-                self._take(messages.read_message(ErrorEvent, body))
+            async for event in messages.heard(ErrorEvent, heard):
+                self._take(event)
 
     async def _tell(self) -> None:
         """Tell everyone, and keep every event in the stream, through outages."""
@@ -217,29 +220,57 @@ class Errors:
                 await actions.resign()
             case Action.RESET_LOCAL | Action.RESET_ALL:
                 await actions.reset()
-            case Action.SHUT_DOWN | Action.SHUT_DOWN_ALL:
+            case Action.SHUT_DOWN:
                 await actions.shut_down(event.message)
-            case Action.SCRAM | Action.DRAIN if self._board.is_master:
-                self.reaction = Reaction(ReactionKind(action), event.message)
-                self._board.changed("records")
-                await self._sustain(event)
-            case Action.MODE_STOP if self._board.is_master:
-                await self._stop_community(event)
-            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP | Action.LOG:
-                return  # the Grid Master's business; or in the log already
+            case Action.SHUT_DOWN_ALL:
+                await self._until_still()
+                await actions.shut_down(event.message)
+            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP:
+                self._react_together(action, event)
+            case Action.LOG:
+                return  # it is in the log already
+
+    def _react_together(self, action: Action, event: ErrorEvent) -> None:
+        """What the community does; the Grid Master's records carry it."""
+        if action in (Action.SCRAM, Action.DRAIN):
+            self._demand(Reaction(ReactionKind(action), event.message))
+        elif action is Action.MODE_STOP and self._board.is_master:
+            self._write(MODE, ModeRecord(mode=OperationMode.STOP, reason=event.message).to_json())
+
+    def _demand(self, reaction: Reaction) -> None:
+        """Let the community stop. Every node remembers it until it is done: the master may die over it."""
+        if self.reaction is None or reaction.kind is ReactionKind.SCRAM:
+            self.reaction = reaction
+        if self._board.is_master:
+            until_utc_s = self._ports.clock.utc_s() + self._board.documents.policy.grid_master.error_sustaining_s
+            self._write(SUSTAIN, Sustain(until_utc_s=until_utc_s, reason=reaction.reason).to_json())
+        self._board.changed("records")
 
     def reaction_done(self) -> None:
-        """Learn that the community stands still: the sustaining time goes on, the reaction is over."""
-        self.reaction = None
+        """Learn that the community stands still, or that its records show the stop: the sustaining time goes on."""
+        if self.reaction is not None:
+            self.reaction = None
+            self._board.changed("errors")
 
-    async def _sustain(self, event: ErrorEvent) -> None:
-        until_utc_s = self._ports.clock.utc_s() + self._board.documents.policy.grid_master.error_sustaining_s
-        await self._write(SUSTAIN, Sustain(until_utc_s=until_utc_s, reason=event.message).to_json())
+    async def _until_still(self) -> None:
+        """Return when the bus is dead and the deals have ended: a node that shuts down with all others goes last.
 
-    async def _stop_community(self, event: ErrorEvent) -> None:
-        await self._write(MODE, ModeRecord(mode=OperationMode.STOP, reason=event.message).to_json())
+        Where that cannot be seen, after the longest time that a holder goes on without a master.
+        """
+        records, changes = self._board.records, self._board.changes()
+        try:
+            async with asyncio.timeout(self._board.documents.times["holder_dead_man_s"]):
+                while self.reaction or records.grid()[0].state != "dead" or _any_switched(records):
+                    await anext(changes)
+        except TimeoutError:
+            log.warning("the community was not seen to stand still")
 
-    async def _write(self, key: str, value: bytes) -> None:
+    def _write(self, key: str, value: bytes) -> None:
+        if self._tasks is None:
+            raise RuntimeError("nobody serves errors")
+        self._tasks.create_task(self._write_at_last(key, value))
+
+    async def _write_at_last(self, key: str, value: bytes) -> None:
         while True:
             try:
                 await self._ports.ctl.write(Write(key, value))
@@ -253,3 +284,7 @@ class Errors:
 
     def _time(self) -> str:
         return format_unit_time(self._board.unit_time_s())
+
+
+def _any_switched(records: Records) -> bool:
+    return any(deal.switched for deal, _ in records.deals().values())

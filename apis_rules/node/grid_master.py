@@ -29,7 +29,7 @@ from apis_rules.charts.grid_master import (
 )
 from apis_rules.charts.lease import Strategy, acts_until_s, claim_wait_s, find_amnesia, rank_candidates
 from apis_rules.charts.lease import must_outrank as outranked
-from apis_rules.charts.master import Memory, Picture, Stored, UnitLimits
+from apis_rules.charts.master import Memory, Picture, ReactionKind, Stored, UnitLimits
 from apis_rules.errors import Conflict, Fenced, Outage, Refused, Unknown
 from apis_rules.node import messages
 from apis_rules.node.neighbours import Neighbours
@@ -40,12 +40,13 @@ from apis_rules.ports.types import OperationMode
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from apis_rules.charts.machine import Machine, Timers
     from apis_rules.charts.master import MasterPlan, Send
     from apis_rules.charts.master.planner import Planner
     from apis_rules.node.board import Board
+    from apis_rules.node.continuity import Continuity
     from apis_rules.node.errors import Errors
     from apis_rules.node.global_safety import GlobalSafety
     from apis_rules.node.supervision import Progress
@@ -65,12 +66,21 @@ READ_PAUSE_S: Final = 0.1
 WATCH_S: Final = 0.5
 """A unit that is in play is read again when its last reading is so old."""
 
+SCRAMMING_GRID: Final = frozenset({"stopping_parties", "stopping_voltage", "falling"})
+DRAINING_GRID: Final = SCRAMMING_GRID | {"draining", "releasing"}
+"""States of the grid record from which it only goes on to a dead bus, at once or in order."""
+
+LEASE_REQUESTS: Final = 4
+"""Taking the lease is so many requests to the store, one after the other."""
+
 UNDER_WAY: Final = float("inf")
 OWN_WATCH_S: Final = 1.5
 """The master reads its own unit so often in any case: a bus it has watched is known to be dead before a deal asks."""
 
 READ_LIMIT_S: Final = 7.0
-ANNOUNCE_LIMIT_S: Final = 65.0
+ANNOUNCE_LIMIT_S: Final = 5.0
+"""A unit that is carrying out an older command, or was started anew, is asked again after this time."""
+
 LONGEST_PAUSE_S: Final = 1.0
 READY_S: Final = 10.0
 """A unit to which mastership may be offered was read within this time."""
@@ -109,6 +119,7 @@ class GridMaster:
         board: Board,
         errors: Errors,
         safety: GlobalSafety,
+        continuity: Continuity,
         progress: Progress,
         times: Any,
         source: random.Random,
@@ -119,6 +130,7 @@ class GridMaster:
         self._board = board
         self._errors = errors
         self._safety = safety
+        self._continuity = continuity
         self._progress = progress
         self._times = times
         self._random = source
@@ -248,8 +260,7 @@ class GridMaster:
         reign = self._reign
         plan = reign.plan if reign else None
         reported = {u.unit_id: u.epoch for u in self.neighbours if u.epoch is not None}
-        records = self._board.records
-        amnesia = find_amnesia(reign.term.epoch, records.revision, 0, reported) if reign and records.fresh else None
+        amnesia = self._amnesia(reign.term.epoch, reported) if reign else None
         successor = self._successor(now_s)
         situation = Situation(
             now_s=now_s,
@@ -268,6 +279,12 @@ class GridMaster:
         )
         highest = max((e.number for e in reported.values()), default=0)
         return situation, Seen(now_s, successor or "", amnesia or "", highest)
+
+    def _amnesia(self, own: Epoch, reported: Mapping[str, Epoch]) -> str | None:
+        records = self._board.records
+        if not records.fresh:
+            return None
+        return find_amnesia(own, records.revision, self._continuity.seen_revision, reported)
 
     def _may_claim(self) -> bool:
         board = self._board
@@ -299,7 +316,8 @@ class GridMaster:
 
     async def _acquire(self, highest_reported: int) -> None:
         try:
-            term = await self._ports.lease.acquire(self._board.identity.unit_id, highest_reported)
+            with self._progress.waiting(LEASE_REQUESTS * self._times.limit_s):
+                term = await self._ports.lease.acquire(self._board.identity.unit_id, highest_reported)
         except (Outage, Unknown, Refused):
             await self._advance("unanswered")
             return
@@ -342,7 +360,10 @@ class GridMaster:
         try:
             await self._ports.ctl.write(Write(MODE, record.to_json()))
         except (Outage, Unknown, Refused) as error:
+            # The store is still behind what this node has seen, so the next pass comes here again.
             self._errors.note(f"mode stop not written: {error}")
+        else:
+            self._continuity.accept()
 
     async def _offered(self, body: bytes) -> bytes:
         """A master that resigns says so; the watch on the lease would tell it as well, a little later."""
@@ -362,6 +383,18 @@ class GridMaster:
         async for what in self._board.changes():
             if what == "records":
                 self._wake.set()
+                self._look_at_reaction()
+
+    def _look_at_reaction(self) -> None:
+        """Where another node is master, what its records show of a stop is enough: whoever follows goes on with it."""
+        records = self._board.records
+        reaction = self._errors.reaction
+        if self._reign is not None or reaction is None or not records.fresh:
+            return
+        state = records.grid()[0].state
+        stopping = SCRAMMING_GRID if reaction.kind is ReactionKind.SCRAM else DRAINING_GRID
+        if state in stopping or (state == "dead" and not records.active()[0].units):
+            self._errors.reaction_done()
 
     # The lease task: renews, and with each acknowledged renewal refreshes the units.
 
@@ -467,9 +500,13 @@ class GridMaster:
         for send in plan.sends:
             if self._ports.clock.now_s() >= acts_until_s(reign.term.sent_at_s, self._times):
                 return
+            self._progress.beat()
             await self._send(reign, send)
         for record in plan.appends:
+            self._progress.beat()
             await self._append(reign, record)
+        if plan.still:
+            self._errors.reaction_done()
 
     async def _put(self, reign: Reign, plan: MasterPlan) -> bool:
         """Write the records of a plan in one step; return whether they are known to be written."""
@@ -540,11 +577,14 @@ class GridMaster:
         self._reading[unit_id] = self._ports.clock.now_s()
 
     async def _ask_for_reading(self, unit_id: str) -> None:
+        asked_at_s = self._ports.clock.now_s()
         try:
             body = await self._ports.bus.ask(
                 unit_id, messages.DATA, messages.DataWanted(fresh=True).to_json(), READ_LIMIT_S
             )
-            self._take_report(body)
+            # Read after it was asked; how long the answer took nobody knows, and a process may be suspended meanwhile.
+            report = messages.read_message(messages.UnitReport, body)
+            self.neighbours.take_report(report, asked_at_s)
         except (Outage, Unknown, Refused):
             return  # it stays unread, which the planner sees by the age of its last reading
         finally:
@@ -556,6 +596,7 @@ class GridMaster:
         while True:
             await self._publish(reign)
             expected = len(self._board.documents.policy.member_unit_ids)
+            asked_at_s = self._ports.clock.now_s()
             try:
                 answers = await self._ports.bus.gather(
                     messages.DATA, messages.DataWanted().to_json(), master.data_collection_timeout_s, expected
@@ -563,7 +604,12 @@ class GridMaster:
             except Outage:
                 answers = []
             for body in answers:
-                self._take_report(body)
+                try:
+                    # An answer may lie here until all have come or time is out, so its age counts from the question.
+                    report = messages.read_message(messages.UnitReport, body)
+                    self.neighbours.take_report(report, asked_at_s - report.age_s)
+                except Refused as error:
+                    self._errors.note(f"an answer is left out: {error}")
             if self._picture_complete(reign):
                 self._safety.look(self.neighbours, reign.term.epoch)
             self._wake.set()
@@ -577,10 +623,6 @@ class GridMaster:
         )
         with contextlib.suppress(Outage, Unknown, Refused):  # for displays only; it is published again
             await self._ports.unit.write(Write(MASTER_KEY, report.to_json(), time_limit_s=PUBLISHED_LIFE_S))
-
-    def _take_report(self, body: bytes) -> None:
-        report = messages.read_message(messages.UnitReport, body)
-        self.neighbours.take_report(report, self._ports.clock.now_s())
 
     def _announce(self, reign: Reign, unit_ids: Sequence[str]) -> None:
         for unit_id in unit_ids:

@@ -103,8 +103,8 @@ class Mediator:
         """Answer other units' requests until cancelled."""
         bus, unit_id = self._ports.bus, self._board.identity.unit_id
         async with bus.serve(unit_id, messages.REQUEST, self._requested), bus.listen(messages.SETTLED) as settled:
-            async for body in settled:
-                self._settle(messages.read_message(messages.Settled, body))
+            async for message in messages.heard(messages.Settled, settled):
+                self._settle(message)
 
     # The place a unit has.
 

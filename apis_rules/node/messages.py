@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+import logging
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
 from apis_rules.errors import Refused
 from apis_rules.ports.types import DcdcData, Epoch, OperationMode, Outcome, UnitData
 from apis_rules.ports.types.model import WireModel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger("apis_rules.messages")
 
 REQUEST: Final = "request"
 SETTLED: Final = "settled"
@@ -35,6 +41,17 @@ def read_message(kind: type[M], body: bytes) -> M:
         return kind.from_json(body)
     except ValidationError as error:
         raise Refused(f"not a {kind.__name__}: {error.errors()[0]['msg']}") from error
+
+
+async def heard(kind: type[M], bodies: AsyncIterator[bytes]) -> AsyncIterator[M]:
+    """Yield what is broadcast; what is no such message (another version's, a stranger's) is logged and left out."""
+    async for body in bodies:
+        try:
+            message = read_message(kind, body)
+        except Refused as refused:
+            log.warning("a broadcast is left out: %s", refused)
+            continue
+        yield message
 
 
 class Hardware(WireModel):

@@ -67,14 +67,16 @@ class Neighbours:
             unit.acknowledged = False
             unit.outcomes.clear()
 
-    def take_report(self, report: messages.UnitReport, now_s: float) -> None:
-        """Take a unit's data; an older reading than the known one changes nothing of it."""
+    def take_report(self, report: messages.UnitReport, read_at_s: float) -> None:
+        """Take a unit's data; an older reading than the known one changes nothing of it.
+
+        *read_at_s*: runtime clock of the earliest moment at which the device can have been read.
+        """
         unit = self.of(report.unit_id)
         unit.boot = report.boot
         unit.epoch = report.epoch
         hardware = report.hardware
         unit.limits = UnitLimits(hardware.capacity_a, hardware.allowance_a, hardware.efficient_ratio)
-        read_at_s = now_s - report.age_s
         if read_at_s >= unit.read_at_s:
             unit.data, unit.read_at_s, unit.unit_time_s = report.data, read_at_s, report.unit_time_s
             unit.clock.note(read_at_s, report.unit_time_s)
@@ -84,7 +86,7 @@ class Neighbours:
         unit = self.of(answer.unit_id)
         unit.boot = answer.boot
         if answer.report is not None:
-            self.take_report(answer.report, now_s)
+            self.take_report(answer.report, now_s - answer.report.age_s)
         if answer.declined is not None:
             unit.epoch = answer.highest or unit.epoch
             return

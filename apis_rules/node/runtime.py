@@ -168,6 +168,7 @@ class Node:
             self._tasks = tasks
             tasks.create_task(services.supervisor.run())
             tasks.create_task(services.errors.run())
+            tasks.create_task(services.continuity.run())
             tasks.create_task(services.controller.run())
             tasks.create_task(self._ports.community.decisions.run())
             tasks.create_task(self._pump_records(records, services))

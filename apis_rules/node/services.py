@@ -11,6 +11,7 @@ from apis_rules.charts.master.planner import Planner
 from apis_rules.charts.unit import UnitBrain, UnitSettings
 from apis_rules.node.board import Board
 from apis_rules.node.catalogue import Catalogue
+from apis_rules.node.continuity import Continuity
 from apis_rules.node.controller import Controller
 from apis_rules.node.deal_log import DealLog
 from apis_rules.node.errors import Errors
@@ -71,6 +72,7 @@ class Services:
         )
         self.mediator = Mediator(community, self.board, self.user)
         self.user.attach(self.mediator)
+        self.continuity = Continuity(records, around.store, self.errors)
         chart = bundled_chart("grid_master")
         self.grid_master = GridMaster(
             compile_chart(chart, mastership_chart.EFFECTS, chart_values(chart, documents.values())),
@@ -79,6 +81,7 @@ class Services:
             self.board,
             self.errors,
             GlobalSafety(self.board, self.errors),
+            self.continuity,
             self.supervisor.watch("grid master", STALL_S),
             around.times,
             around.source,

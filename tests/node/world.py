@@ -33,7 +33,7 @@ from apis_rules.ports.types import ConverterMode, DealRecord, ErrorEvent, Operat
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
 RULES = data_dir("rules")
 SCRAM_DELAY_S = 5.0
@@ -61,6 +61,9 @@ class House:
 
     async def write(self, file: Path, content: bytes) -> None:
         self.files[file] = content
+
+
+NO_CURRENT_A = 0.05
 
 
 class Mortal:
@@ -96,7 +99,7 @@ class Mortal:
 
 
 class Dealless:
-    """How long, in seconds of unit time, a current-controlled converter was active while its unit had no deal.
+    """How long, in seconds of unit time, a current-controlled converter drew current while its unit had no deal.
 
     Attributes:
         longest_s: longest time in one piece, by unit; an excluded unit does not count.
@@ -116,8 +119,8 @@ class Dealless:
             records = self._world.records
             excluded = {u for u, (lock, _) in records.locks().items() if lock.exclusion is not None}
             self._parties = {u for d, _ in records.deals().values() for u in d.record.units} | excluded
-        for unit_id, mode in zip(grid.unit_ids, grid.modes(), strict=True):
-            if mode.current_controlled and unit_id not in self._parties:
+        for unit_id, mode, current_a in zip(grid.unit_ids, grid.modes(), grid.unit_current_a, strict=True):
+            if mode.current_controlled and abs(current_a) > NO_CURRENT_A and unit_id not in self._parties:
                 self._running_s[unit_id] = self._running_s.get(unit_id, 0.0) + dt_s
                 self.longest_s[unit_id] = max(self.longest_s.get(unit_id, 0.0), self._running_s[unit_id])
             else:
@@ -265,10 +268,13 @@ class World:
 
     # What must hold at every moment, and at the end.
 
-    def check_grid(self, *, unheld_s: float = 1.5) -> None:
-        """No current without a voltage or a deal, one holder, currents within what hardware and lines bear."""
+    def check_grid(self, *, dead: Collection[str] = (), unheld_s: float = 1.5) -> None:
+        """No current without a voltage or a deal, one holder, currents within what hardware and lines bear.
+
+        The converter of a *dead* unit stays as it is on a bus without voltage; it draws nothing there.
+        """
         self.plant.grid_now()
-        seconds = {u: s / self.acceleration for u, s in self.unheld.longest_s.items()}
+        seconds = {u: s / self.acceleration for u, s in self.unheld.longest_s.items() if u not in dead}
         assert max(seconds.values(), default=0.0) <= unheld_s, f"current without a voltage: {seconds}"
         seconds = {u: s / self.acceleration for u, s in self.dealless.longest_s.items()}
         assert not seconds, f"current without a deal: {seconds}"

@@ -10,6 +10,7 @@ from apis_rules.charts.master.deal_effects import DealContext
 from apis_rules.charts.master.energy import seconds_left
 from apis_rules.charts.master.round import AGAIN_S
 from apis_rules.charts.master.sides import (
+    SMALL_A,
     Surroundings,
     direction_of,
     is_level,
@@ -86,6 +87,8 @@ def may_raise(round_: Round, deal_id: str) -> bool:
     if not accounts.is_term_ready(round_):
         reasons.append("not every unit concerned has answered this term")
     reasons.extend(accounts.tell_unaccounted(round_))
+    if round_.grid.state == "dead" and round_.active:
+        reasons.append(f"not confirmed in WAIT: {', '.join(sorted(round_.active))}")
     if round_.picture.reaction is not None:
         reasons.append(round_.picture.reaction.reason)
     if round_.grid.state not in ("dead", "held", "clearing", "ramping", "authorizing", "returning"):
@@ -115,7 +118,20 @@ def _why_wait(round_: Round, deal: Deal) -> list[str]:
         reasons.append("a community error was a short while ago")
     reasons += [f"{u} does not answer" for u in deal.record.units if not accounts.is_fresh(round_, u)]
     reasons += [f"{u} has not acknowledged this term" for u in deal.record.units if not _acknowledged(round_, u)]
-    return reasons
+    return reasons + _why_no_room(round_, deal)
+
+
+def _why_no_room(round_: Round, deal: Deal) -> list[str]:
+    """An excluded unit may still draw what it was set to last; whoever holds the voltage must be able to carry both."""
+    cut_off_a = sum(round_.excluded_a.values())
+    carried_a = deal.record.deal_grid_current_a + cut_off_a
+    may_hold = {*deal.record.units, *accounts.holders(round_)}
+    limits = {u: round_.picture.units[u].limits.capacity_a for u in may_hold if u in round_.picture.units}
+    return [
+        f"{u} cannot hold the voltage beside {cut_off_a:g} A of excluded units"
+        for u, limit_a in sorted(limits.items())
+        if cut_off_a and carried_a > limit_a + SMALL_A
+    ]
 
 
 def _acknowledged(round_: Round, unit_id: str) -> bool:

@@ -99,6 +99,9 @@ def standing_of(round_: Round) -> Standing:
         all_answered=accounts.is_term_ready(round_),
         grid_agrees=grid.state not in HELD or (holding != () and _mode_word(round_, holding[0]) == "holding"),
         half_done=grid.state not in ("dead", "held"),
+        still=grid.state == "dead"
+        and all(accounts.is_silent(round_, u) for u in round_.active)
+        and not any(d.switched for d in round_.deals.values()),
     )
 
 

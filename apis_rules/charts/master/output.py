@@ -97,6 +97,7 @@ class MasterPlan:
         announce: units to which the term may be announced now.
         refresh: unit → ids of its deals, for the next refresh.
         holder_answered, all_answered, grid_agrees, busy: facts of the chart ``grid_master``, as seen in this round.
+        still: whether nobody holds the voltage, nothing that can be reached is active and no switched deal is left.
         waiting: why no deal is activated; empty where one may be.
         next_deadline_s: when to plan again at the latest (runtime clock).
     """
@@ -114,6 +115,7 @@ class MasterPlan:
     all_answered: bool = False
     grid_agrees: bool = False
     busy: bool = True
+    still: bool = False
     waiting: tuple[str, ...] = ()
     next_deadline_s: float = 0.0
     memory: Memory = field(default_factory=Memory)

@@ -50,6 +50,7 @@ class Standing:
     all_answered: bool
     grid_agrees: bool
     half_done: bool
+    still: bool
 
 
 class Round:
@@ -69,7 +70,7 @@ class Round:
         self.deals: dict[str, Deal] = {}
         self.live: tuple[Deal, ...] | None = None
         self.exclusions = {u: s.value for u, s in picture.locks.items() if s.value.exclusion is not None}
-        self.excluded_a = {u: lock.excluded_current_a or 0.0 for u, lock in self.exclusions.items()}
+        self.excluded_a = {u: self._excluded_a(u, lock) for u, lock in self.exclusions.items()}
         self.locks: dict[str, Lock] = {}
         self.last_seq = memory.last_seq
         self.sent = dict(memory.sent)
@@ -99,6 +100,12 @@ class Round:
             self.deals[deal_id] = _with_booked(stored.value, memory.booked.get(deal_id))
         self.load = BusLoad(self.deals.values(), self.excluded_a)
         self._number_from_records()
+
+    def _excluded_a(self, unit_id: str, lock: Lock) -> float:
+        if lock.excluded_current_a is not None:
+            return lock.excluded_current_a
+        known = self.active.get(unit_id)
+        return known.current_a if known is not None else 0.0
 
     def _number_from_records(self) -> None:
         # A write whose fate was unknown may have stored a number that the memory does not know.
@@ -276,6 +283,7 @@ class Round:
             all_answered=standing.all_answered,
             grid_agrees=standing.grid_agrees,
             busy=bool(self.sent) or standing.half_done,
+            still=standing.still,
             waiting=tuple(dict.fromkeys(self.waiting)),
             next_deadline_s=self._due_s,
             memory=memory,
