@@ -234,7 +234,8 @@ def stop_community(draft: Draft[Mastership]) -> None:
 @EFFECTS.define
 def report_amnesia(draft: Draft[Mastership]) -> None:
     """Say it once."""
-    draft.commands.append(ReportAmnesia(draft.record.amnesia))
+    seen: Seen = draft.context
+    draft.commands.append(ReportAmnesia(draft.record.amnesia or seen.amnesia))
     draft.record = replace(draft.record, amnesia="")
 
 

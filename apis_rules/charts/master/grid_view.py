@@ -47,7 +47,8 @@ def grid_facts(round_: Round) -> dict[str, object]:
     holder = grid.holder
     if holder is None:
         return facts
-    facts["holder_reachable"] = not accounts.is_silent(round_, holder)
+    # Not by a command that is still in time: one that stops eases the voltage down and answers all the while.
+    facts["holder_reachable"] = accounts.is_fresh(round_, holder) and holder not in round_.exclusions
     facts["holder_mode"] = _mode_word(round_, holder)
     unit = round_.unit(holder)
     if unit is not None and accounts.is_fresh(round_, holder) and accounts.is_settled(round_, holder):
