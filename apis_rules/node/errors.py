@@ -7,6 +7,7 @@ unit, events about the community by the Grid Master; how, the reaction table say
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections import deque
@@ -74,6 +75,8 @@ class Errors:
         self._untold: deque[ErrorEvent] = deque(maxlen=KEPT_WAITING)
         self._unanswered: asyncio.Queue[ErrorEvent] = asyncio.Queue()
         self._some = asyncio.Event()
+        self._all_told = asyncio.Event()
+        self._all_told.set()
         self._last_told_s: dict[tuple[str, str], float] = {}
         self._seen: deque[str] = deque(maxlen=KEPT_WAITING)
         self._local_until_s = float("-inf")
@@ -138,6 +141,7 @@ class Errors:
         self._last_told_s[key] = now_s
         self._untold.append(event)
         self._some.set()
+        self._all_told.clear()
         self._take(event)
 
     # Hearing and answering.
@@ -181,6 +185,12 @@ class Errors:
             async for event in messages.heard(ErrorEvent, heard):
                 self._take(event)
 
+    async def until_told(self, within_s: float) -> None:
+        """Return when everything that was raised has left, or when time is out: the log of this node has it anyway."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._all_told.wait()
+
     async def _tell(self) -> None:
         """Tell everyone, and keep every event in the stream, through outages."""
         while True:
@@ -196,6 +206,7 @@ class Errors:
                     continue
                 if self._untold and self._untold[0] is event:
                     self._untold.popleft()
+            self._all_told.set()
 
     async def _answer(self) -> None:
         """React to one event after the other, FATAL first."""

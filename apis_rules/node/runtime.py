@@ -226,7 +226,10 @@ class Node:
         return {
             "converter": _converter(unit.dcdc, quiet=quiet),
             "quiet": quiet,
-            "idle": quiet and not board.records.deals_of(self.identity.unit_id),
+            # A master that leaves finishes the step it is in: where all leave at once, nobody else does.
+            "idle": quiet
+            and not board.records.deals_of(self.identity.unit_id)
+            and not (board.is_master and board.records.grid()[0].state not in ("dead", "held")),
             "may_join": not self._around.refusal,
             "observing": self._around.observing,
             "mode": str(board.effective_mode),
@@ -250,6 +253,7 @@ class Node:
             case LeaveMastership():
                 services.grid_master.halt()
             case Exit(code):
+                await services.errors.until_told(self._around.times.limit_s)
                 await services.grid_master.until_halted(self._around.times.limit_s)
                 raise NodeEnded(code)
             case _:

@@ -8,36 +8,14 @@ import pytest
 
 from apis_rules.ports.types import OperationMode
 from apis_rules.ports.virtual_time import run_virtual
-from tests.node.world import SMALL_DEALS, World, world
+from tests.node.world import SMALL_DEALS, pair, world
 
 ACCELERATION = 20.0
 
 
-def pair() -> object:
-    return world(2, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0])
-
-
-async def one_deal(w: World) -> str:
-    await w.until(lambda: w.deals_in("started"), 60, "a deal")
-    return w.deals_in("started")[0]
-
-
-async def at_rest(w: World, within_s: float) -> None:
-    """Wait until nothing holds the voltage and no deal is left that was switched."""
-    await w.until(
-        lambda: (
-            w.records.grid()[0].state == "dead"
-            and not w.records.active()[0].units
-            and not any(d.switched for d, _ in w.records.deals().values())
-        ),
-        within_s,
-        "rest",
-    )
-
-
 async def outage(seconds: float) -> None:
-    async with pair() as w:  # type: ignore[attr-defined]
-        deal_id = await one_deal(w)
+    async with pair(ACCELERATION) as w:
+        deal_id = await w.one_deal()
         w.store.stop()
         await asyncio.sleep(seconds)
         if seconds > w.times.dead_man_s:
@@ -58,9 +36,9 @@ def test_a_store_that_is_away(seconds: float) -> None:
 
 
 async def amnesia(*, lost: bool) -> None:
-    async with pair() as w:  # type: ignore[attr-defined]
+    async with pair(ACCELERATION) as w:
         old = w.store.snapshot()
-        await one_deal(w)
+        await w.one_deal()
         await asyncio.sleep(1.5)
         if lost:
             w.store.lose()
@@ -68,7 +46,7 @@ async def amnesia(*, lost: bool) -> None:
             w.store.rewind(old)
         await w.until(lambda: (m := w.records.mode()) is not None and m.amnesia, 30, "mode stop")
         await w.until(lambda: {w.mode(u) for u in w.unit_ids} == {"WAIT"}, 40, "everybody waits")
-        await at_rest(w, 40)
+        await w.at_rest(40)
         assert w.records.mode().mode is OperationMode.STOP  # type: ignore[union-attr]
         assert all("revision" in e.message or "epoch" in e.message for e in w.events("amnesia"))
         await asyncio.sleep(15)
@@ -89,7 +67,7 @@ def test_a_store_that_has_forgotten(lost: bool) -> None:
 
 async def silent_for(how: str, seconds: float, *, master: bool) -> None:
     async with world(3, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 55.0]) as w:
-        deal_id = await one_deal(w)
+        deal_id = await w.one_deal()
         units = w.records.deals()[deal_id][0].record.units
         unit_id = w.master if master else next(u for u in units if u != w.master)
         assert unit_id is not None

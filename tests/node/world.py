@@ -34,6 +34,7 @@ from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from contextlib import AbstractAsyncContextManager
 
 RULES = data_dir("rules")
 SCRAM_DELAY_S = 5.0
@@ -266,6 +267,23 @@ class World:
         changed = self.records.lock(unit_id).model_copy(update={"exclusion": reason})
         self.store.ctl.write([Write(key, changed.to_json(), self.store.ctl.get(key).at)])
 
+    async def one_deal(self) -> str:
+        """Wait until a deal runs; return its id."""
+        await self.until(lambda: self.deals_in("started"), 60, "a deal")
+        return self.deals_in("started")[0]
+
+    async def at_rest(self, within_s: float) -> None:
+        """Wait until nobody holds the voltage or is active, and no deal is left that was switched."""
+        await self.until(
+            lambda: (
+                self.records.grid()[0].state == "dead"
+                and not self.records.active()[0].units
+                and not any(d.switched for d, _ in self.records.deals().values())
+            ),
+            within_s,
+            "rest",
+        )
+
     # What must hold at every moment, and at the end.
 
     def check_grid(self, *, dead: Collection[str] = (), dealless_s: float = 0.0) -> None:
@@ -379,3 +397,8 @@ async def world(
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+def pair(acceleration: float) -> AbstractAsyncContextManager[World]:
+    """Open a community of two that trade one small deal after the other."""
+    return world(2, acceleration=acceleration, policy=SMALL_DEALS, rsoc=[92.0, 27.0])
