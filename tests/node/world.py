@@ -202,8 +202,9 @@ class World:
         house = self.houses[unit_id]
         self.store.lines[unit_id].kill()
         assert house.task is not None
+        # What it still tries has no effect, so its end is not waited for.
         house.task.cancel()
-        await asyncio.wait([house.task])
+        await asyncio.wait([house.task], timeout=0.001)
         house.node = None
 
     def freeze(self, unit_id: str) -> None:
