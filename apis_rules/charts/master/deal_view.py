@@ -231,7 +231,8 @@ def _running_facts(round_: Round, deal: Deal) -> dict[str, object]:
         side = side_of(deal, energy_unit)
         left_s = seconds_left(side, record.deal_amount_wh, clock, round_.now_s, round_.settings.stop_lead_s)
         facts["amount_reached"] = left_s <= 0
-        if left_s <= AGAIN_S:
+        # Where nobody has been heard of for a while, what went on meanwhile is not known: it is looked at first.
+        if left_s <= AGAIN_S and any(accounts.is_fresh(round_, u) for u in record.units):
             facts["sampled"] = is_sampled(round_, deal)
         round_.due(round_.now_s + max(0.0, left_s if left_s <= AGAIN_S else left_s - AGAIN_S / 2))
     return facts
