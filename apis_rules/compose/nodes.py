@@ -57,7 +57,13 @@ async def open_node(
     config, policy = site.config.model, site.policy.model
     with _unit_lock(config.unit_id, folder):
         async with open_community(
-            urls, config.community_id, config.cluster_id, config.unit_id, folder, within_s=options.start_timeout_s
+            urls,
+            config.community_id,
+            config.cluster_id,
+            config.unit_id,
+            folder,
+            within_s=options.start_timeout_s,
+            new_store=options.new_store,
         ) as community:
             differing = await compare_policy(community.ports.policy, policy)
             documents = Documents(

@@ -32,7 +32,7 @@ class RunOptions:
         until_deals: how many deals may end before the run does.
         accelerate: of the example's clock.
         format: ``table`` for people, ``json`` for a program.
-        supervised: whether a parent process watches the nodes.
+        new_store: make the shared state anew although these units have known one.
     """
 
     target: Path | None
@@ -44,6 +44,7 @@ class RunOptions:
     start_timeout_s: float
     format: str
     state_dir: Path | None
+    new_store: bool = False
 
 
 def parse_duration(text: str, argument: str) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apis_rules.cli import main
 from apis_rules.file_lock import file_lock
 from apis_rules.grid.configs import write_configs
 from apis_rules.ports.types import ConverterMode
@@ -101,6 +103,33 @@ def test_a_state_folder_that_cannot_be_is_refused(houses: Houses, folder: Path, 
     assert "AR104 error: cannot keep what nodes store" in said
     assert "Traceback" not in said
     assert houses.all_wait()
+
+
+def test_a_lost_store_is_made_anew_only_when_told_to(houses: Houses, folder: Path) -> None:
+    """Nodes refuse to start over a store that is gone, and start where ``--new-store`` says that it is lost."""
+    start = ("run", folder, "--state-dir", folder / "state")
+    ask(*start, "--for", "1ms")
+    shutil.rmtree(folder / "state" / "store")
+    assert "--new-store" in ask(*start, "--for", "1ms", expect=2)
+    ask(*start, "--for", "1ms", "--new-store")
+    assert houses.all_wait()
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--accelerate=nan", "no number from 0.001 to 86400"),
+        ("--accelerate=0", "no number from 0.001 to 86400"),
+        ("--until-deals=-1", "no whole number from 1"),
+        ("--start-timeout=-3", "no number from 0.1"),
+    ],
+)
+def test_an_argument_out_of_range_is_refused(argument: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each ends at once with exit code 2 and what would be right."""
+    with pytest.raises(SystemExit) as ended:
+        main(["run", argument])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_unit_that_runs_elsewhere_is_left_alone(houses: Houses, folder: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apis_rules.arguments import number, whole_number
 from apis_rules.compose.options import RunOptions, parse_duration
 
 if TYPE_CHECKING:
@@ -19,11 +20,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nats", metavar="URL[,URL]", default="", help="where the shared state is")
     parser.add_argument("--for", dest="for_", metavar="TIME", help="end after this time, such as 10m")
-    parser.add_argument("--until-deals", type=int, metavar="N", help="end when N deals are over")
+    parser.add_argument("--until-deals", type=whole_number(1, 10**6), metavar="N", help="end when N deals are over")
     parser.add_argument("--observe", action="store_true", help="decide and show, never ask and never switch")
-    parser.add_argument("--accelerate", type=float, default=10.0, metavar="N", help="speed of the example's clock")
-    parser.add_argument("--start-timeout", type=float, default=30.0, metavar="S", help="to wait for store and driver")
+    parser.add_argument(
+        "--accelerate", type=number(0.001, 86_400), default=10.0, metavar="N", help="speed of the example's clock"
+    )
+    parser.add_argument(
+        "--start-timeout", type=number(0.1, 86_400), default=30.0, metavar="S", help="to wait for store and driver"
+    )
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help="for what outlives a run")
+    parser.add_argument(
+        "--new-store", action="store_true", help="make the shared state anew: the old one is lost for good"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: a summary at the end")
     parser.epilog = "example:\n  apis-rules run\n  apis-rules run --until-deals 3 --format json"
 
@@ -50,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         start_timeout_s=args.start_timeout,
         format=args.format,
         state_dir=args.state_dir,
+        new_store=args.new_store,
     )
     try:
         return asyncio.run(run_nodes(options))

@@ -6,12 +6,12 @@ import argparse
 import asyncio
 import contextlib
 import json
-import re
 import signal
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.arguments import number, whole_number
 from apis_rules.errors import Unsupported
 from apis_rules.grid.configs import node_config, write_configs
 from apis_rules.grid.files import load_faults, load_houses, load_topology
@@ -21,8 +21,6 @@ from apis_rules.grid.settings import START, ConverterSettings, community
 from apis_rules.grid.topology import Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from apis_rules.grid.faults import Fault
     from apis_rules.grid.server import Addresses, EmulatorPorts
     from apis_rules.grid.settings import GridSettings
@@ -38,12 +36,14 @@ the page is at http://127.0.0.1:4390/ while it runs. Faults, as a script (--faul
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--units", type=_whole(1, 1000), default=4, metavar="N", help="how many units (default 4)")
     parser.add_argument(
-        "--accelerate", type=_number(0.001, 86_400), default=10.0, metavar="X", help="unit seconds per second (10)"
+        "--units", type=whole_number(1, 1000), default=4, metavar="N", help="how many units (default 4)"
     )
     parser.add_argument(
-        "--ramp", type=_number(0.1, 3600), default=60.0, metavar="S", help="unit seconds from 0 V to 350 V (60)"
+        "--accelerate", type=number(0.001, 86_400), default=10.0, metavar="X", help="unit seconds per second (10)"
+    )
+    parser.add_argument(
+        "--ramp", type=number(0.1, 3600), default=60.0, metavar="S", help="unit seconds from 0 V to 350 V (60)"
     )
     parser.add_argument("--rsoc", metavar="P,P,…", type=_percents, help="states of charge in percent, repeated")
     parser.add_argument(
@@ -51,12 +51,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--houses", metavar="DIR", type=Path, help="tables of load and sun (default: a generator)")
     parser.add_argument("--faults", metavar="F", type=Path, help="a script of things that go wrong")
-    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, help="of sensor errors, loads and clouds (0)")
+    parser.add_argument(
+        "--seed", type=whole_number(0, 2**32 - 1), default=0, help="of sensor errors, loads and clouds (0)"
+    )
     parser.add_argument("--start", type=_moment, default=START, metavar="T", help="the units' clock at the beginning")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=_whole(0, 65_535), default=4390, help="of dcdc_emulator and the page (4390)")
-    parser.add_argument("--v2-port", type=_whole(0, 65_535), default=14_380, help="dcdc_v2 of the first unit (14380)")
-    parser.add_argument("--v1-port", type=_whole(0, 65_535), default=15_380, help="dcdc_v1 of the first unit (15380)")
+    parser.add_argument(
+        "--port", type=whole_number(0, 65_535), default=4390, help="of dcdc_emulator and the page (4390)"
+    )
+    parser.add_argument(
+        "--v2-port", type=whole_number(0, 65_535), default=14_380, help="dcdc_v2 of the first unit (14380)"
+    )
+    parser.add_argument(
+        "--v1-port", type=whole_number(0, 65_535), default=15_380, help="dcdc_v1 of the first unit (15380)"
+    )
     parser.add_argument("--write-configs", metavar="DIR", type=Path, help="write config files for all units there")
     parser.add_argument(
         "--system-type",
@@ -104,8 +112,8 @@ async def _serve(
 
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, ended.set)
     plant = Plant(Grid(settings), loop.time, args.accelerate)
     for fault in faults:
         plant.add_fault(fault)
@@ -135,30 +143,8 @@ def _tell(args: argparse.Namespace, unit_ids: list[str], addresses: Addresses) -
     print("\nends with Ctrl-C", flush=True)
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        if not re.fullmatch(r"\d{1,10}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
-        return int(text)
-
-    return whole
-
-
-def _number(least: float, most: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
-        return value
-
-    return number
-
-
 def _percents(text: str) -> list[float]:
-    return [_number(0, 100)(part) for part in text.split(",")]
+    return [number(0, 100)(part) for part in text.split(",")]
 
 
 def _moment(text: str) -> datetime:
