@@ -85,7 +85,8 @@ def draw_scenario(scenario: CompiledScenario, nominal_wh: int, title: str, path:
     with mpl.rc_context({"svg.hashsalt": "apis-rules", "svg.fonttype": "none", "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=_SIZE_INCHES)
         # Fixed margins: a layout that is solved differs in the last digits from run to run, and with it the SVG.
-        figure.subplots_adjust(left=0.115, right=0.985, top=0.885, bottom=0.085, wspace=0.1)
+        left = 0.115 + _DIGIT * max(0, len(str(nominal_wh)) - 4)
+        figure.subplots_adjust(left=left, right=0.985, top=0.885, bottom=0.085, wspace=0.1)
         panels = _panels(parts)
         columns = figure.subplots(1, 1 + len(panels), sharey=True, width_ratios=(1.2, *(4,) * len(panels)))
         axes = dict(zip(["Status", *panels], columns, strict=True))
@@ -144,12 +145,14 @@ def _under(low: Block, high: Block) -> bool:
     return same_time and low.to_wh == high.from_wh and low.question == high.question and low.offer == high.offer
 
 
+_DIGIT: Final = 0.0075
+"""The width of a digit at an axis, as a part of the picture."""
 _DIGIT_WIDE: Final = "\N{FIGURE SPACE}"
 """Keeps numbers below each other in a font whose spaces are narrower than its digits."""
 
 
 def _level(level_wh: float, nominal_wh: int) -> str:
-    percent = f"{round(100 * level_wh / nominal_wh, 1):>7g}".replace(" ", _DIGIT_WIDE)
+    percent = f"{round(100 * level_wh / nominal_wh, 1):>5g}".replace(" ", _DIGIT_WIDE)
     return f"{level_wh:.0f} Wh {percent} %"
 
 

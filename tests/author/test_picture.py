@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from apis_rules.author.picture import blocks, draw_scenario
 from apis_rules.cli import main
@@ -97,3 +99,14 @@ def test_many_windows_and_gaps_are_drawn(tmp_path: Path) -> None:
     model = load_scenario(scenario).model
     draw_scenario(compile_scenario(declared_scenario(model), partners=False), 40, "many", tmp_path / "many.png")
     assert (tmp_path / "many.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("nominal_wh", [480, 4800, 120_000, 2_500_000])
+def test_no_label_is_cut_off(nominal_wh: int, tmp_path: Path) -> None:
+    """However large the battery, nothing is written over the border of the picture."""
+    file = tmp_path / "picture.png"
+    draw_scenario(compiled("specification-6-3"), nominal_wh, "specification", file)
+    pixels = imread(file)[..., :3]
+    border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[0], pixels[-1]])
+    assert border.min() == 1
+    assert pixels.min() < 1

@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         shown = schemas[Kind(args.kind)] if args.kind else {kind.value: schema for kind, schema in schemas.items()}
         print(json.dumps(shown, indent=2, ensure_ascii=False))
         return 0
+    if args.out.exists() and not args.out.is_dir():
+        raise refusal(Location("<argument --out>"), "AR101", f"{args.out} is a file, not a folder", "name a folder")
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         for kind, schema in schemas.items():
