@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from apis_rules.decide.decision import NO_STRIKES
 from apis_rules.decide.outcomes import RaiseError
 from apis_rules.node.questions import GLOBAL_SAFETY, open_question
+from apis_rules.ports.types import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ ACTIVE_AGE_S: Final = 2.5
 
 
 class GlobalSafety:
-    """One Grid Master's checks. What a debounce remembers lasts for one term."""
+    """One Grid Master's checks. What a debounce remembers lasts for one term; a warning that stays is told once."""
 
     def __init__(self, board: Board, errors: Errors) -> None:
         self._board = board
@@ -37,6 +38,7 @@ class GlobalSafety:
     def begin_term(self) -> None:
         """Forget what an earlier term has seen."""
         self._strikes: Strikes = NO_STRIKES
+        self._warned: frozenset[tuple[str, str]] = frozenset()
 
     def look(self, units: Iterable[Neighbour], epoch: Epoch) -> None:
         """Check the readings that are young enough; raise what is wrong in the name of the term."""
@@ -50,10 +52,16 @@ class GlobalSafety:
         }
         decision = self._rules.decide(document, self._board.clock.now_s(), self._strikes)
         self._strikes = decision.strikes
+        warned = set()
         for hit in decision.hits:
-            if not isinstance(hit.outcome, RaiseError):
+            outcome = hit.outcome
+            if not isinstance(outcome, RaiseError):
                 raise TypeError(f"rule {hit.rule.id} of a safety question raises no error")
-            self._errors.raise_found_by_master(hit.rule.id, hit.outcome, hit.message, epoch)
+            if outcome.level is Level.WARN:
+                warned.add((hit.rule.id, hit.message))
+            if outcome.level is not Level.WARN or (hit.rule.id, hit.message) not in self._warned:
+                self._errors.raise_found_by_master(hit.rule.id, outcome, hit.message, epoch)
+        self._warned = frozenset(warned)
         for alarm in decision.alarms:
             self._errors.raise_event("engine_differs", alarm)
 

@@ -95,7 +95,7 @@ def test_what_follows_from_a_case_is_compared(
 @pytest.mark.parametrize(
     ("case", "sentence"),
     [
-        ("raised: disk, expect: {error: 'HARDWARE:LOCAL:WARN'}", "error is FRAMEWORK:LOCAL:ERROR, not"),
+        ("raised: disk, expect: {error: 'HARDWARE:LOCAL:WARN'}", "error is FRAMEWORK:LOCAL:FATAL, not"),
         ("without: {file: hw_config, key: droopRatio}, expect: {codes: []}", "codes is AR201, not none"),
         ("raised: dust, expect: {do: log}", "no error is called 'dust'"),
         ("without: {file: policy, key: dust}, expect: {codes: []}", "there is no dust that could be taken out"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from apis_rules.grid.faults import Fault, FaultKind
@@ -84,5 +86,22 @@ def test_a_current_that_gets_lost_stops_the_community() -> None:
             await w.until(lambda: w.records.grid()[0].state == "dead" and not w.records.deals(), 60, "not at rest")
             w.check_still()
             w.check_books()
+
+    run_virtual(scene())
+
+
+def test_a_member_that_stays_away_is_told_once() -> None:
+    """G03: the warning names the member whose node has died, and is not told again at each collection."""
+
+    async def scene() -> None:
+        async with world(3, acceleration=1.0, seed=5, rsoc=[50, 50, 50]) as w:
+            await w.until(lambda: w.master, 20, "no master")
+            away = next(u for u in w.unit_ids if u != w.master)
+            await w.kill(away)
+            await w.until(lambda: w.events("G03"), 30, "not told")
+            loop = asyncio.get_running_loop()
+            end_s = loop.time() + 20
+            await w.until(lambda: loop.time() > end_s, 30)
+            assert [e.message for e in w.events("G03")] == [f"there are no data of {away}"]
 
     run_virtual(scene())
