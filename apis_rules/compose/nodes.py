@@ -16,8 +16,9 @@ from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.file_lock import Locked, file_lock
 from apis_rules.node.identity import Documents, Identity
-from apis_rules.node.runtime import Node, Surroundings
+from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import FileStateStore
+from apis_rules.node.surroundings import Surroundings
 from apis_rules.ports.bundle import NodePorts
 from apis_transport.clock import clock_identity
 from apis_transport.community import open_community

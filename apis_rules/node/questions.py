@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from apis_rules.decide.decision import Decider, compile_rules
 from apis_rules.decide.rulefile import load_rules
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from apis_rules.decide.decision import CompiledRules
     from apis_rules.decide.rulefile import RuleFile
     from apis_rules.node.board import Board
-    from apis_rules.node.errors import Errors
     from apis_rules.node.identity import Documents
 
 REQUEST: Final = "request.yaml"
@@ -23,6 +22,18 @@ LOCAL_SAFETY: Final = "local-safety.yaml"
 GLOBAL_SAFETY: Final = "global-safety.yaml"
 HARD_LIMITS: Final = "hard-limits.yaml"
 REACTIONS: Final = "reactions.yaml"
+
+
+class Troubles(Protocol):
+    """What rules are told of errors."""
+
+    @property
+    def local_present(self) -> bool:
+        """Whether this unit has an error, or had one within the sustaining time."""
+
+    @property
+    def community_sustaining(self) -> bool:
+        """Whether the community has an error, or had one within the sustaining time."""
 
 
 def compile_question(file: str, documents: Documents) -> CompiledRules:
@@ -51,7 +62,7 @@ def _bundled(file: str) -> RuleFile:
     return load_rules(data_dir("rules") / file)
 
 
-def describe(board: Board, errors: Errors, **node: object) -> dict[str, Any]:
+def describe(board: Board, errors: Troubles, **node: object) -> dict[str, Any]:
     """Return what rules are asked about: the unit's data, its deals, and what the node knows of itself.
 
     What *node* names is laid over; a reader that needs more than this asks for it there.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.charts import bundled_chart, chart_values, compile_chart
@@ -26,45 +25,19 @@ from apis_rules.charts.node import (
 from apis_rules.charts.unit import StopLocal
 from apis_rules.errors import ApisRulesError, Outage, PortError, leaves
 from apis_rules.node import messages
-from apis_rules.node.deal_log import write_file
 from apis_rules.node.last_stop import bring_to_wait
 from apis_rules.node.records import WATCHED, Records
 from apis_rules.node.services import Services
 from apis_rules.ports.types import ConverterMode, DcdcData
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
-
     from apis_rules.charts import Machine, Timers
     from apis_rules.node.identity import Documents, Identity
-    from apis_rules.node.state_dir import StateStore
+    from apis_rules.node.surroundings import Surroundings
     from apis_rules.ports.bundle import NodePorts
 
 LOOK_S: Final = 0.5
 LAST_STOP_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a node is given beside its ports.
-
-    Attributes:
-        times: the wiring's times in effect.
-        write: puts a deal log in its place.
-        temporary: stands for ``{tmpdir}`` in file formats.
-        refusal: why this node may not join, known before it was started; empty where nothing is known against it.
-    """
-
-    times: Any
-    store: StateStore
-    temporary: Path
-    source: random.Random
-    write: Callable[[Path, bytes], Awaitable[None]] = write_file
-    refusal: str = ""
-    observing: bool = False
-    start_timeout_s: float = 30.0
 
 
 class NodeEnded(ApisRulesError):

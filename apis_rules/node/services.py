@@ -27,7 +27,7 @@ from apis_rules.node.user import User
 if TYPE_CHECKING:
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.records import Records
-    from apis_rules.node.runtime import Surroundings
+    from apis_rules.node.surroundings import Surroundings
     from apis_rules.ports.bundle import NodePorts
 
 STALL_S: Final = 3.0

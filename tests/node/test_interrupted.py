@@ -13,7 +13,7 @@ from tests.node.world import SMALL_DEALS, World, world
 
 ACCELERATION = 20.0
 TROUBLE_S = 60.0
-CI_SEEDS = range(3)
+CI_SEEDS = range(1)
 CAMPAIGN_SEEDS = range(100, 160)
 
 

@@ -24,8 +24,9 @@ from apis_rules.grid.plant import Plant
 from apis_rules.grid.settings import community
 from apis_rules.node.identity import Documents, Identity
 from apis_rules.node.records import LOCK, MODE, ModeRecord, Records
-from apis_rules.node.runtime import Node, Surroundings
+from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import MemoryStateStore
+from apis_rules.node.surroundings import Surroundings
 from apis_rules.ports.bundle import NodePorts
 from apis_rules.ports.memory import MemoryCommunity
 from apis_rules.ports.state import Write
