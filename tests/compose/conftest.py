@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apis_rules.grid.configs import write_configs
-from tests.compose.houses import UNITS, Houses, Program
+from tests.compose.houses import Houses, Program, write_community
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +28,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Four nodes of one folder, begun once; whoever stops them is the last test of its module."""
     folder = tmp_path_factory.mktemp("community")
     with Houses(accelerate=20) as houses:
-        for file in write_configs(folder, UNITS, houses.addresses, "dcdc_emulator"):
-            if file.name.startswith("config."):
-                log = f"'{folder}/dealLog/{file.name[7:11]}/'uuuu'/'MM'/'dd"
-                file.write_text(file.read_text().replace('"unitId"', f'"dealLogDirFormat": "{log}", "unitId"', 1))
+        write_community(folder, houses.addresses)
         with Program("run", folder, "--state-dir", folder / "state") as program:
             yield Running(houses, folder, program)

@@ -14,6 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.cli import main
+from apis_rules.grid.configs import write_configs
 from apis_rules.grid.device import ModelDevice
 from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
@@ -24,6 +25,7 @@ from apis_transport.clock import MachineClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 UNITS = ("E001", "E002", "E003", "E004")
 LOW_V, HIGH_V = 300.0, 380.0
@@ -45,6 +47,16 @@ def until(condition: Callable[[], Any], within_s: float, what: str) -> float:
             raise AssertionError(f"not within {within_s:g} s: {what}")
         pause.wait(0.05)
     return now_s() - started_s
+
+
+def write_community(folder: Path, addresses: Addresses) -> None:
+    """Write the files of the four units; their deal logs go to ``dealLog/UNIT`` beside them."""
+    write_configs(folder, UNITS, addresses, "dcdc_emulator")
+    for unit_id in UNITS:
+        file = folder / f"config.{unit_id}.json"
+        written = json.loads(file.read_text())
+        written["dealLogDirFormat"] = f"'{folder}/dealLog/{unit_id}/'uuuu'/'MM'/'dd"
+        file.write_text(json.dumps(written))
 
 
 class Houses:

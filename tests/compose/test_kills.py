@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apis_rules.grid.configs import write_configs
 from apis_rules.ports.types import ConverterMode, DealRecord
-from tests.compose.houses import UNITS, Houses, Program, ask_json, now_s, until
+from tests.compose.houses import UNITS, Houses, Program, ask_json, now_s, until, write_community
 from tests.nats_servers import Server
 
 if TYPE_CHECKING:
@@ -66,10 +65,7 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with Houses(accelerate=10) as houses:
-        for file in write_configs(tmp_path, UNITS, houses.addresses, "dcdc_emulator"):
-            if file.name.startswith("config."):
-                log = f"'{tmp_path}/dealLog/{file.name[7:11]}/'uuuu'/'MM'/'dd"
-                file.write_text(file.read_text().replace('"unitId"', f'"dealLogDirFormat": "{log}", "unitId"', 1))
+        write_community(tmp_path, houses.addresses)
         server = Server(tmp_path / "nats").start()
         opened = Cluster(houses, server, tmp_path, {})
         try:
