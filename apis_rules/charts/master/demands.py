@@ -90,18 +90,15 @@ def deal_demand(round_: Round, deal_id: str) -> Demand | None:
 
 def _why_cancel(round_: Round, deal: Deal) -> str | None:
     """A deal that was not switched is cancelled by a wish, by the mode, or where a party is silent too long."""
-    silent = (
-        f"{u} does not answer" for u in deal.record.units if round_.absent.get(u, 0.0) >= round_.settings.absence_s
-    )
-    absent = next(silent, None)
-    if absent is None and round_.picture.amnesia and not all(_has_told(round_, u) for u in deal.record.units):
+    silent = [u for u in deal.record.units if round_.absent.get(u, 0.0) >= round_.settings.absence_s]
+    if round_.picture.amnesia and not all(_has_told(round_, u) or u in silent for u in deal.record.units):
         return None  # whether it was switched only its units know
     reaction = round_.picture.reaction
     if reaction is not None:
         return reaction.reason
     if round_.picture.mode in (OperationMode.STOP, OperationMode.MANUAL):
         return f"the operation mode is {round_.picture.mode}"
-    return _wish(round_, deal) or absent
+    return _wish(round_, deal) or next((f"{u} does not answer" for u in silent), None)
 
 
 def _has_told(round_: Round, unit_id: str) -> bool:

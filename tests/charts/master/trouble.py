@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 HANDING = ("announcing", "taking", "settling", "yielding", "straightening", "withdrawing", "restoring")
 SUPERVISOR_S = 3.0
-KNOWN_TO_WH_PER_A = 0.5
-"""What 1 A moves in half a second: so well it is known when a switch took effect that no master lived to see."""
+KNOWN_TO_WH_PER_A = 0.6
+"""What 1 A moves in 0.6 s: so well it is known when a switch took effect that no master lived to see."""
 
 
 QUICK = {"dead_man_s": 4.0, "absence_s": 3.0, "drain_s": 4.0, "hand_over_s": 5.0, "holder_dead_man_s": 8.0}
@@ -357,7 +357,8 @@ class Trouble:
         alone = {u for u, h in self.world.houses.items() if "deserted" in h.told}
         for unit_id in self.world.houses.keys() - self.touched:
             own = [r for r in records if unit_id in r.units]
-            if any(r.deal_id in self.disturbed or alone & set(r.units) for r in own):
+            unseen = self.disturbed | self.world.late_deals
+            if any(r.deal_id in unseen or alone & set(r.units) for r in own):
                 continue
             booked_wh = sum(
                 (r.charge_unit_amount_wh if r.charge_unit_id == unit_id else r.discharge_unit_amount_wh) or 0.0

@@ -143,6 +143,7 @@ class World:
         self.peak_a: dict[str, float] = {}
         self.late_next: dict[str, float] = {}
         self.late_until_s = 0.0
+        self.late_deals: set[str | None] = set()
         self.overtaken = 0
         self.last_stop: dict[str, int] = {}
         self.snapshots: list[dict[str, tuple[bytes, int]]] = []
@@ -468,6 +469,7 @@ class World:
         delay_s = 0.0 if command.name.stops else self.late_next.pop(unit_id, 0.0)
         if delay_s:
             self.late_until_s = self.now_s + delay_s + 1.0
+            self.late_deals.add(command.deal_id)
         self.at(self.now_s + delay_s, None, "hand_over", unit_id, command)
 
     def hand_over(self, unit_id: str, command: Command) -> None:
