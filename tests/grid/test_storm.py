@@ -12,7 +12,8 @@ from tests.grid.served import Client, served
 PATHS = (
     "/get/unit/{u}", "/get/dcdc/status/{u}", "/get/emu/{u}", "/get/dcdc/{u}", "/get/log", "/get/acc", "/set/acc/{x}",
     "/set/dcdc/{u}", "/set/dcdc/voltage/{u}", "/set/dcdc/current/{u}", "/set/emu/{u}", "/save", "/get/last",
-    "/add/unit", "/remove/unit", "/grid", "/faults", "/", "/{x}", "/%00", "/get/unit/", "/set/dcdc/%2e%2e/{u}",
+    "/add/unit", "/remove/unit", "/grid", "/faults", "/alarms/{u}", "/", "/{x}", "/%00", "/get/unit/",
+    "/set/dcdc/%2e%2e/{u}",
 )  # fmt: skip
 KEYS = ("mode", "dvg", "dig", "drg", "rsoc", "ups_output_power", "p1", "nokey", "", "mode[]")
 VALUES = (
@@ -21,19 +22,27 @@ VALUES = (
 )  # fmt: skip
 METHODS = ("GET",) * 12 + ("POST", "PUT", "DELETE", "HEAD", "OPTIONS", "BREW", "")
 BROKEN = (b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 5 + b"x\r\n\r\n")
+BODIES = (
+    b"",
+    b"{}",
+    b"[1",
+    b"x" * 100_000,
+    b'{"kind": "trip"}',
+    b'{"kind": "foreign_source", "unit": "E001", "value": 1e308}',
+    b'{"kind": "sensor_drift", "unit": "E001", "meter": "ig", "perS": 1e308}',
+    b'{"kind": "over_temperature", "unit": "E001", "value": NaN}',
+)
 REQUESTS, CLIENTS = 10_000, 50
 
 
 def _request(draw: random.Random) -> bytes:
     if draw.random() < 0.03:
-        return draw.choice(
-            [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 5 + b"x\r\n\r\n"]
-        )
+        return draw.choice(BROKEN)
     path = draw.choice(PATHS).replace("{u}", draw.choice(["E001", "E002", "E004", "E999", "", "x" * 3000, "%F0%9F"]))
     path = path.replace("{x}", draw.choice(["abc", "0", "-5", "1e5", "nan"]))
     query = "&".join(f"{draw.choice(KEYS)}={draw.choice(VALUES)}" for _ in range(draw.randrange(5)))
     method = draw.choice(METHODS)
-    body = draw.choice([b"", b"{}", b"[1", b"x" * 100_000, b'{"kind": "trip"}']) if method == "POST" else b""
+    body = draw.choice(BODIES) if method == "POST" else b""
     head = f"{method} {path}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
