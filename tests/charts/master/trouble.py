@@ -358,7 +358,7 @@ class Trouble:
         for unit_id in self.world.houses.keys() - self.touched:
             own = [r for r in records if unit_id in r.units]
             unseen = self.disturbed | self.world.late_deals
-            if any(r.deal_id in unseen or alone & set(r.units) for r in own):
+            if any(r.deal_id in unseen or (alone | self.touched) & set(r.units) for r in own):
                 continue
             booked_wh = sum(
                 (r.charge_unit_amount_wh if r.charge_unit_id == unit_id else r.discharge_unit_amount_wh) or 0.0
