@@ -8,13 +8,10 @@ texts of more than 256 characters. So nothing that an outside source delivers ca
 from __future__ import annotations
 
 import numbers
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from apis_rules.decide.language import LARGEST
 from apis_rules.decide.tree import FactKind
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Value: TypeAlias = float | str | bool
 """A known fact."""
@@ -40,9 +37,3 @@ def clean_number(value: object) -> float | None:
     except OverflowError:
         return None
     return number if -LARGEST < number < LARGEST else None
-
-
-def clean_facts(facts: Mapping[str, object], kinds: Mapping[str, FactKind]) -> dict[str, Value]:
-    """Return the declared facts that are known; what is missing or not declared is left out."""
-    known = {name: clean_value(facts.get(name), kind) for name, kind in kinds.items()}
-    return {name: value for name, value in known.items() if value is not None}

@@ -178,6 +178,14 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_schemas_go_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file where the folder should be is one sentence and exit 2; the file is left as it is."""
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main(["schema", "--out", str(tmp_path / "mine.txt")]) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
 def test_schemas_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One schema on the output, all of them as files, and the table of keys as rows."""
     assert main(["schema", "policy"]) == 0

@@ -146,10 +146,7 @@ def print_sweep(parts: Sequence[Region], corners: Answers, rules: Sequence[Scena
             f"{low:.0f}-{high:.0f}",
             f"{100 * low / nominal_wh:.1f}-{100 * high / nominal_wh:.1f}",
             "none" if status is None else status.status,
-            *(
-                "-" if (r := held[q]) is None or r.offer is None else describe_offer(r.offer)
-                for q in PROPOSALS.values()
-            ),
+            *(_offered(held[question]) for question in PROPOSALS.values()),
         ]
         table.append(dict(zip(_SWEEP_COLUMNS, cells, strict=True)))
     print_rows(table, _SWEEP_COLUMNS, "table")
