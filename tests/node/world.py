@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from apis_rules.node.supervision import Progress
+
 RULES = data_dir("rules")
 SCRAM_DELAY_S = 5.0
 SMALL_DEALS = {
@@ -145,6 +147,7 @@ class World:
         self.peak = PeakCurrent()
         self.dealless = Dealless(self)
         self.acceleration = acceleration
+        self._unjudged: dict[str, list[Progress]] = {}
         self.plant.grid_now().observers.extend([self.unheld, self.holders, self.peak, self.dealless])
         self.seed = seed
         self.unit_ids = [f"E{n:03d}" for n in range(1, units + 1)]
@@ -214,12 +217,22 @@ class World:
         mortal = self.houses[unit_id].mortal
         assert mortal is not None
         mortal.freeze()
+        node = self.houses[unit_id].node
+        if node is not None and node.services is not None:
+            # A suspended process does not judge its own loops.
+            self._unjudged[unit_id] = node.services.supervisor._loops
+            node.services.supervisor._loops = []
 
     def thaw(self, unit_id: str) -> None:
         """Let it go on."""
         self.store.lines[unit_id].thaw()
         mortal = self.houses[unit_id].mortal
         assert mortal is not None
+        node = self.houses[unit_id].node
+        if node is not None and node.services is not None and unit_id in self._unjudged:
+            node.services.supervisor._loops = self._unjudged.pop(unit_id)
+            for loop in node.services.supervisor._loops:
+                loop.beat()
         mortal.thaw()
 
     async def until(self, condition: Callable[[], Any], within_s: float, what: str = "") -> None:
