@@ -8,8 +8,11 @@ back as events, so that a stop never waits for them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
 
 from apis_rules.charts.unit import (
     Acknowledge,
@@ -58,6 +61,8 @@ if TYPE_CHECKING:
     from apis_rules.ports.bundle import NodePorts
     from apis_rules.ports.device import Guard, Reading
     from apis_rules.ports.types import Epoch
+
+log = logging.getLogger("apis_rules.controller")
 
 MEMORY_FILE: Final = "unit.json"
 ANNOUNCE_LIMIT_S: Final = 60.0
@@ -263,7 +268,14 @@ class Controller:
 
     def _load_memory(self) -> UnitMemory | None:
         content = self._store.load(MEMORY_FILE)
-        return None if content is None else UnitMemory.from_json(content)
+        if content is None:
+            return None
+        try:
+            return UnitMemory.from_json(content)
+        except ValidationError:
+            # A unit without a memory obeys the next epoch it hears of; one that cannot start obeys nobody.
+            log.warning("%s is damaged and counts as lost", MEMORY_FILE)
+            return None
 
     async def _tell_outcome(self, report: Report) -> None:
         try:
