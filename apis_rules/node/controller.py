@@ -293,6 +293,9 @@ class Controller:
             self._errors.note("voltage going not told: not connected")
 
     def _take_reading(self, reading: Answered) -> None:
+        if self._board.reading is None and "battery" not in reading.document:
+            # After a failed first reading only the converter was answered: rules must not take the rest for missing.
+            return
         clock = self._ports.community.clock
         age_s = clock.now_s() - reading.sent_at_s
         unit_time_s = self._board.unit_clock.at(reading.time, reading.sent_at_s, clock.utc_s() - age_s)
