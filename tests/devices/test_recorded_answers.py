@@ -37,7 +37,10 @@ PARTNERS = {"85-v1-log-data": "86-v1-remote-get", "86-v1-remote-get": "85-v1-log
 SEEN_BEFORE = {"dcdc_emulator": "01-get-unit"}
 """What a driver that wants to know its unit shows before any set."""
 
-SAFETY = Decider(compile_rules(load_rules(data_dir("rules") / "local-safety.yaml"), {}), Evaluator.PURE)
+SAFETY = [
+    Decider(compile_rules(load_rules(data_dir("rules") / file), {}), Evaluator.PURE)
+    for file in ("local-safety.yaml", "hard-limits.yaml")
+]
 
 
 def unit_of(row: dict[str, Any]) -> str:
@@ -108,7 +111,8 @@ async def test_a_recorded_answer(row: dict[str, Any]) -> None:
             reading = await ask(device, row)
             assert failed == []
             if reading is not None:
-                errors = SAFETY.decide({"unit": reading.document, "node": {"effective": "manual"}}, 0.0).hits
+                asked_about = {"unit": reading.document, "node": {"effective": "manual"}}
+                errors = [hit for rules in SAFETY for hit in rules.decide(asked_about, 0.0).hits]
                 alarms = [hit.rule.id for hit in errors if hit.rule.id in ("L01", "L02", "L03", "L04")]
                 assert bool(alarms) is (row["verdict"] == "error"), alarms
                 shown = json.dumps(reading.document)

@@ -185,7 +185,7 @@ def test_a_snapshot_puts_everything_back() -> None:
     saved, before = grid.snapshot(), grid.unit("E001")
     grid.set_mode("E001", WAIT, 350.0, 0.0, 0.0)
     grid.advance(grid.now_s + 100.0)
-    grid.restore(saved)
+    grid = grid.restored(saved)
     assert grid.unit("E001") == before
     grid.advance(grid.now_s + 10.0)
     assert grid.unit("E001").grid_voltage_v == pytest.approx(350.0, abs=0.1)
