@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SEED = int(os.environ.get("APIS_RULES_SEED", "20260101"))
 STEPS = 20
-RUNS = int(os.environ.get("APIS_RULES_WALKS", "2000"))
+RUNS = int(os.environ.get("APIS_RULES_WALKS", "150"))
 ENOUGH_FOR_EVERY_HAZARD = 2000
 
 
