@@ -174,6 +174,7 @@ def refusal(error: Mapping[str, Any]) -> Refused | Outage:
 
 _FULL: Final = frozenset({10002, 10023, 10028, 10047, 10077, 10122})
 _ANSWERS: Final[Mapping[int, type[Refused | Outage]]] = {
+    10005: Outage,  # a server that shall hold a replica is not there yet; it may be a moment later
     10037: NoMessage,
     10058: AlreadyThere,
     10059: NoStream,
