@@ -75,6 +75,7 @@ class Config(FileModel):
     """A config file. Relative paths count from its folder, then from the working directory.
 
     Attributes:
+        decision_log: whether decisions are kept, so that they can be explained and made again.
         rules: folder of own rule files, which take the place of the bundled ones by name.
         encrypted: path of a key → its encrypted text, for every key that was given as ``KEY.encrypted``.
     """
@@ -92,6 +93,7 @@ class Config(FileModel):
     scenario_file: Name
     state_file_format: Name = "{tmpdir}/apis/state/%s"
     deal_log_dir_format: Name = "'{tmpdir}/apis/dealLog/'uuuu'/'MM'/'dd"
+    decision_log: Flag = True
     file_system_exclusive_lock_file_format: Name = "{tmpdir}/.apis.%s.lock"
     policy_file_read_timeout_s: Period = 60.0
     connection: Connection = Connection()

@@ -82,12 +82,15 @@ class Negotiated:
     Attributes:
         deal_id: of the deal that was created, None where there is none.
         reason: why there is none; empty where there is one.
-        declines: what was answered by those who did not accept.
+        accepts, declines: what was answered.
+        chosen: the accept that was taken.
     """
 
     deal_id: str | None
     reason: str = ""
     declines: tuple[Decline, ...] = ()
+    accepts: tuple[Accept, ...] = ()
+    chosen: Accept | None = None
 
 
 class Mediator:
@@ -139,9 +142,9 @@ class Mediator:
             accepts, declines = self._sort(request, answers)
             chosen = self._trader.choose(request, accepts) if accepts else None
             if chosen is None:
-                return Negotiated(None, _why_nobody(accepts, declines), declines)
+                return Negotiated(None, _why_nobody(accepts, declines), declines, tuple(accepts))
             deal_id = await self._create(request, chosen)
-            return Negotiated(deal_id, declines=declines)
+            return Negotiated(deal_id, "", declines, tuple(accepts), chosen)
         except (Conflict, Refused) as error:
             return Negotiated(None, str(error))
         except Unknown:

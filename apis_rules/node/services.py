@@ -14,6 +14,7 @@ from apis_rules.node.catalogue import Catalogue
 from apis_rules.node.continuity import Continuity
 from apis_rules.node.controller import Controller
 from apis_rules.node.deal_log import DealLog
+from apis_rules.node.diary import Diary
 from apis_rules.node.errors import Errors
 from apis_rules.node.gates import Gates
 from apis_rules.node.global_safety import GlobalSafety
@@ -65,7 +66,7 @@ class Services:
         self.user = User(
             self.board,
             Gates(self.board, self.errors),
-            community.decisions,
+            Diary(identity.unit_id, community.decisions if documents.config.decision_log else None),
             self.errors,
             self.supervisor.watch("user", STALL_S),
             around.source,

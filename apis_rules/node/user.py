@@ -17,6 +17,7 @@ from apis_rules.decide.intent import Asker, compile_scenario, scenario_facts
 from apis_rules.decide.ruleset import LiveRuleset
 from apis_rules.documents.model import canonical_hash
 from apis_rules.errors import Outage
+from apis_rules.node.diary import Seen
 from apis_rules.node.unit_clock import time_of_day_s
 from apis_rules.ports.types import Accept, Decline, DeclineReason, Request
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
     from apis_rules.decide.intent import Intent, Proposal
     from apis_rules.node.board import Board
+    from apis_rules.node.diary import Diary
     from apis_rules.node.errors import Errors
     from apis_rules.node.gates import Closed, Gates
     from apis_rules.node.mediator import Mediator
     from apis_rules.node.supervision import Progress
-    from apis_rules.ports.decisions import DecisionLog
 
 LONGEST_PAUSE_S: Final = 1.0
 SHY_S: Final = 0.4
@@ -44,18 +45,19 @@ class User:
         self,
         board: Board,
         gates: Gates,
-        decisions: DecisionLog,
+        diary: Diary,
         errors: Errors,
         progress: Progress,
         source: random.Random,
     ) -> None:
         self._board = board
         self._gates = gates
-        self._decisions = decisions
+        self._diary = diary
         self._errors = errors
         self._progress = progress
         self._random = source
         self._mediator: Mediator | None = None
+        self._chosen_by = Strategy.AMOUNT
         self.exchange_scenario()
 
     def attach(self, mediator: Mediator) -> None:
@@ -119,10 +121,13 @@ class User:
         if closed is not None:
             self._board.trading = closed.sentence
             return
+        seen = self._seen()
         if proposal is None:
             self._board.trading = f"nothing to ask for: {_why_nothing(intent)}"
+            self._diary.asked_nothing(seen, _why_nothing(intent))
             return
         request = self._request(proposal)
+        self._diary.asks(request)
         policy = self._board.documents.policy
         try:
             with self._progress.waiting(policy.mediator.negotiation_timeout_s + 5.0):
@@ -131,20 +136,11 @@ class User:
             self._board.trading = "not connected"
             return
         self._board.trading = "" if negotiated.deal_id else negotiated.reason
-        self._decisions.record(
-            {
-                "question": "request",
-                "unitId": request.unit_id,
-                "time": request.date_time,
-                "remainingWh": self._board.remaining_wh,
-                "rule": proposal.rule,
-                "rules": self._hash,
-                "request": request.to_document(),
-                "dealId": negotiated.deal_id,
-                "reason": negotiated.reason,
-                "declines": {d.unit_id: str(d.reason) for d in negotiated.declines},
-            }
-        )
+        self._diary.asked(seen, proposal.rule, request, negotiated, self._chosen_by)
+
+    def _seen(self) -> Seen:
+        """Return what a decision is made from now, for whoever wants to make it again."""
+        return Seen(self._time(), self._board.remaining_wh, self._hash)
 
     @property
     def _own_mediator(self) -> Mediator:
@@ -175,6 +171,11 @@ class User:
         for_other = request.pair_unit_id is not None and request.pair_unit_id != unit_id
         intent = self._intent(Asker(request.unit_id, for_other))
         proposal = intent.accepts.get(own_direction)
+        answer = self._answer_by(proposal, request, intent)
+        self._diary.answered(self._seen(), request, proposal, answer)
+        return answer
+
+    def _answer_by(self, proposal: Proposal | None, request: Request, intent: Intent) -> Accept | Decline:
         if proposal is None:
             return self._decline(request, DeclineReason.SCENARIO, _why_nothing(intent))
         if not self._limits.offers(proposal.amount_wh):
@@ -182,8 +183,8 @@ class User:
         documents = self._board.documents
         return Accept(
             negotiation_id=request.negotiation_id,
-            unit_id=unit_id,
-            type=own_direction,
+            unit_id=self._board.identity.unit_id,
+            type=request.type.opposite,
             amount_wh=proposal.amount_wh,
             deal_grid_current_a=documents.policy.mediator.deal.grid_current_a,
             grid_current_capacity_a=documents.hw_config.grid_current_capacity_a,
@@ -204,7 +205,8 @@ class User:
             if self._limits.deal_amount_wh(request.amount_wh, a.amount_wh) is not None
         ]
         own = Candidate(request.unit_id, request.type, request.amount_wh, request.point_per_wh, request.pair_unit_id)
-        chosen = choose_accept(strategy or Strategy.AMOUNT, own, candidates)
+        self._chosen_by = strategy or Strategy.AMOUNT
+        chosen = choose_accept(self._chosen_by, own, candidates)
         if chosen is None:
             return None
         return next(a for a in accepts if a.unit_id == candidates[chosen].unit_id)

@@ -1,0 +1,79 @@
+"""What outlives a deal: its log at both parties, and the decisions behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from apis_rules.author.replay import replay
+from apis_rules.decide.declared import declared_scenario
+from apis_rules.decide.intent import compile_scenario
+from apis_rules.documents.reading import load_scenario
+from apis_rules.ports.virtual_time import run_virtual
+from tests.node.world import RULES, SMALL_DEALS, World, pair, world
+
+ACCELERATION = 20.0
+
+
+def decisions(w: World) -> list[str]:
+    return [m.body.decode() for m in w.store.logs["DECISIONS"]._messages]
+
+
+async def decide_for_a_while() -> list[str]:
+    async with world(3, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 55.0]) as w:
+        await w.until(lambda: w.final_records, 60, "a deal")
+        await asyncio.sleep(10)
+        return decisions(w)
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[str]:
+    """What three units have decided while they traded."""
+    return run_virtual(decide_for_a_while())
+
+
+def test_what_a_community_decided_is_decided_again(kept: list[str]) -> None:
+    """Each request and accept that a running community has kept comes out the same from the facts beside it."""
+    loaded = load_scenario(RULES / "scenario.json")
+    made = list(replay(kept, "decisions", compile_scenario(declared_scenario(loaded.model, loaded.document))))
+    assert [d for d in made if not d.same or not d.known] == []
+    results = {(d.question, d.recorded is not None) for d in made}
+    assert results == {("request", True), ("request", False), ("accept", True), ("accept", False)}
+
+
+def test_a_decision_is_kept_where_it_had_an_effect_or_changed(kept: list[str]) -> None:
+    """Units ask every 5 s; of the same answer to the same question only the first is kept."""
+    made = [json.loads(line) for line in kept]
+    assert any(d["question"] == "request" and d["dealId"] for d in made)
+    seen: dict[tuple[str, ...], tuple[object, ...]] = {}
+    for decision in made:
+        asked = decision.get("asked") or {}
+        kind = (
+            decision["question"],
+            decision["unitId"],
+            *(str(asked.get(k)) for k in ("unitId", "type", "pairUnitId")),
+        )
+        outcome = (decision["rule"], decision["reason"])
+        with_effect = decision.get("dealId") or (decision["question"] == "accept" and not decision["reason"])
+        assert with_effect or seen.get(kind) != outcome, decision
+        seen[kind] = outcome
+
+
+async def away_at_the_end() -> None:
+    async with pair(ACCELERATION) as w:
+        deal_id = await w.one_deal()
+        away = next(u for u in w.unit_ids if u != w.records.grid()[0].holder)
+        await w.kill(away)
+        await w.until(lambda: [r for r in w.final_records if r.deal_id == deal_id], 60, "the record")
+        assert not w.houses[away].files
+        w.start(away)
+        await w.until(lambda: [f for f in w.houses[away].files if f.name == deal_id], 10, "the log of who was away")
+        files = [{f.name: c for f, c in w.houses[u].files.items()}[deal_id] for u in w.unit_ids]
+        assert files[0] == files[1] == next(r for r in w.final_records if r.deal_id == deal_id).to_json()
+
+
+def test_who_was_away_when_its_deal_ended_catches_up() -> None:
+    """A party that was killed before its deal ended writes the deal's log when it is back, equal to the other's."""
+    run_virtual(away_at_the_end())
