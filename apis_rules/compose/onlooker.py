@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.overview import look_at
 from apis_rules.node.controller import DATA_KEY
-from apis_rules.node.grid_master import MASTER_KEY
+from apis_rules.node.messages import MASTER_KEY
 from apis_rules.node.records import WATCHED, Records
 from apis_rules.ports.types import DealRecord, ErrorEvent
 from apis_transport.community import open_community

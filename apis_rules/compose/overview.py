@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from apis_rules.node.controller import DATA_KEY
-from apis_rules.node.grid_master import MASTER_KEY
-from apis_rules.node.messages import MasterReport, UnitReport
+from apis_rules.node.messages import MASTER_KEY, MasterReport, UnitReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,16 +1,13 @@
 """The *grid master* (specification 3.2, 7): in one node at a time, commands all converters.
 
-Whether this node is the master is decided by ``statecharts/grid_master.yaml``; what the master does next, by the pure
-planner over ``grid.yaml`` and ``deal.yaml``. Here stand the lease, the messages and the order in which a plan is
-performed: what stops leaves at once; then the records are written, in this term's name; then commands leave.
+Whether this node is the master is decided by ``statecharts/grid_master.yaml``; here stand the lease, who is preferred
+and when a term begins and ends. What a master does in its term is ``reign``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.charts.grid_master import (
@@ -27,23 +24,24 @@ from apis_rules.charts.grid_master import (
     mastership_facts,
     successor_of,
 )
-from apis_rules.charts.lease import Strategy, acts_until_s, claim_wait_s, find_amnesia, rank_candidates
+from apis_rules.charts.lease import Strategy, claim_wait_s, find_amnesia, rank_candidates
 from apis_rules.charts.lease import must_outrank as outranked
-from apis_rules.charts.master import Memory, Picture, ReactionKind, Stored, UnitLimits
-from apis_rules.errors import Conflict, Fenced, Outage, Refused, Unknown
+from apis_rules.charts.master import ReactionKind, UnitLimits
+from apis_rules.errors import Outage, Refused, Unknown
 from apis_rules.node import messages
+from apis_rules.node.inquiries import WATCH_S
 from apis_rules.node.neighbours import Neighbours
 from apis_rules.node.records import MODE, ModeRecord
-from apis_rules.node.unit_clock import format_utc
-from apis_rules.ports.state import At, Write
+from apis_rules.node.reign import Office, Reign
+from apis_rules.ports.state import Write
 from apis_rules.ports.types import OperationMode
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
 
     from apis_rules.charts.machine import Machine, Timers
-    from apis_rules.charts.master import MasterPlan, Send
+    from apis_rules.charts.master import MasterPlan
     from apis_rules.charts.master.planner import Planner
     from apis_rules.node.board import Board
     from apis_rules.node.continuity import Continuity
@@ -52,19 +50,7 @@ if TYPE_CHECKING:
     from apis_rules.node.supervision import Progress
     from apis_rules.ports.bundle import CommunityPorts
     from apis_rules.ports.lease import LeaseState, Term
-    from apis_rules.ports.types import DealRecord, Epoch
-
-DEALLOG: Final = "DEALLOG"
-CARRIER: Final = "gm.pass"
-"""A key of its own carries the fence of a batch whose other parts depend on their own revisions."""
-
-MASTER_KEY: Final = "master"
-"""In the bucket of what units say of themselves."""
-
-PUBLISHED_LIFE_S: Final = 20
-READ_PAUSE_S: Final = 0.1
-WATCH_S: Final = 0.5
-"""A unit that is in play is read again when its last reading is so old."""
+    from apis_rules.ports.types import Epoch, Outcome
 
 SCRAMMING_GRID: Final = frozenset({"stopping_parties", "stopping_voltage", "falling"})
 DRAINING_GRID: Final = SCRAMMING_GRID | {"draining", "releasing"}
@@ -73,39 +59,9 @@ DRAINING_GRID: Final = SCRAMMING_GRID | {"draining", "releasing"}
 LEASE_REQUESTS: Final = 4
 """Taking the lease is so many requests to the store, one after the other."""
 
-UNDER_WAY: Final = float("inf")
-OWN_WATCH_S: Final = 1.5
-"""The master reads its own unit so often in any case: a bus it has watched is known to be dead before a deal asks."""
-
-READ_LIMIT_S: Final = 7.0
-ANNOUNCE_LIMIT_S: Final = 5.0
-"""A unit that is carrying out an older command, or was started anew, is asked again after this time."""
-
 LONGEST_PAUSE_S: Final = 1.0
-READY_S: Final = 10.0
+READY_S: Final = 2 * LONGEST_PAUSE_S + 1.0
 """A unit to which mastership may be offered was read within this time."""
-
-
-@dataclass(slots=True)
-class Reign:
-    """What lives as long as a term.
-
-    Attributes:
-        refresh: number of the last refresh.
-        renewed: whether the last renewal was acknowledged in time.
-        own_revision: of the last batch written in this term; the picture must contain it.
-    """
-
-    term: Term
-    started_s: float
-    tasks: list[asyncio.Task[None]]
-    memory: Memory = field(default_factory=Memory)
-    plan: MasterPlan | None = None
-    refresh: int = 0
-    renewed: bool = True
-    own_revision: int = 0
-    recorded: frozenset[str] = frozenset()
-    fenced: bool = False
 
 
 class GridMaster:
@@ -129,11 +85,9 @@ class GridMaster:
         self._ports = ports
         self._board = board
         self._errors = errors
-        self._safety = safety
         self._continuity = continuity
         self._progress = progress
         self._times = times
-        self._random = source
         self._mastership = Mastership()
         self._timers: Timers = machine.start_timers(self._mastership.state, ports.clock.now_s())
         hardware = board.documents.hw_config
@@ -144,14 +98,13 @@ class GridMaster:
                 hardware.efficient_battery_grid_voltage_ratio,
             )
         )
+        self._office = Office(ports, board, errors, safety, self.neighbours, progress, times, source)
         self._reign: Reign | None = None
+        self._ended: Term | None = None
         self._lease: LeaseState | None = None
         self._free_since_s: float | None = None
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self._reading: dict[str, float] = {}
-        self._read_again: set[str] = set()
-        self._announcing: set[str] = set()
         self._halted = False
         self._paused = False
         self._idle = asyncio.Event()
@@ -270,7 +223,7 @@ class GridMaster:
             may_claim=self._may_claim(),
             holder_answered=plan.holder_answered if plan else False,
             all_answered=plan.all_answered if plan else False,
-            picture_current=self._picture_complete(reign) if reign else False,
+            picture_current=reign.picture_complete if reign else False,
             grid_agrees=plan.grid_agrees if plan else False,
             successor_ready=successor is not None,
             busy=plan.busy if plan else False,
@@ -308,9 +261,7 @@ class GridMaster:
     def _successor(self, now_s: float) -> str | None:
         if self._reign is None:
             return None
-        ready = [
-            u.unit_id for u in self.neighbours if u.acknowledged and now_s - u.read_at_s < 2 * LONGEST_PAUSE_S + 1.0
-        ]
+        ready = [u.unit_id for u in self.neighbours if u.acknowledged and now_s - u.read_at_s < READY_S]
         own = self._board.identity.unit_id
         return successor_of(self._mastership, own, self._preferred(), ready, now_s)
 
@@ -328,12 +279,10 @@ class GridMaster:
         await self._advance("granted")
 
     def _begin_term(self, term: Term) -> None:
-        self.neighbours.begin_term()
-        self._safety.begin_term()
-        self._announcing.clear()
-        self._reign = Reign(term, self._ports.clock.now_s(), [])
-        self._reign.tasks.append(self._start(self._renew(self._reign)))
-        self._reign.tasks.append(self._start(self._collect(self._reign)))
+        if self._tasks is None:
+            raise RuntimeError("the grid master is not running")
+        self._reign = Reign(term, self._office, self._tasks, self._wake.set)
+        self._reign.begin()
         self._idle.clear()
         self._board.is_master = True
         self._board.changed("master")
@@ -341,18 +290,16 @@ class GridMaster:
     def _end_term(self) -> None:
         if self._reign is None:
             return
-        for task in self._reign.tasks:
-            task.cancel()
-        self._reading.clear()
-        self._read_again.clear()
-        self._released = self._reign.term
+        self._reign.end()
+        self._ended = self._reign.term
         self._reign = None
         self._board.is_master = False
         self._board.changed("master")
 
     async def _release(self) -> None:
-        with contextlib.suppress(Outage, Unknown, Refused):  # the lease ends by its time limit
-            await self._ports.lease.release(self._released)
+        if self._ended is not None:
+            with contextlib.suppress(Outage, Unknown, Refused):  # the lease ends by its time limit
+                await self._ports.lease.release(self._ended)
         self._idle.set()
 
     async def _stop_community(self) -> None:
@@ -396,41 +343,6 @@ class GridMaster:
         if state in stopping or (state == "dead" and not records.active()[0].units):
             self._errors.reaction_done()
 
-    # The lease task: renews, and with each acknowledged renewal refreshes the units.
-
-    async def _renew(self, reign: Reign) -> None:
-        while True:
-            await asyncio.sleep(self._times.renewal_s)
-            if not self._progress.alive:
-                # A master whose loop stands still must lose its lease.
-                continue
-            try:
-                async with asyncio.timeout(2 * self._times.limit_s):
-                    reign.term = await self._ports.lease.renew(reign.term)
-            except Fenced:
-                reign.fenced = True
-                self._wake.set()
-                return
-            except (Outage, Unknown, Refused, TimeoutError):
-                reign.renewed = False
-                self._wake.set()
-                continue
-            reign.renewed = True
-            self._send_refreshes(reign)
-            self._wake.set()
-
-    def _send_refreshes(self, reign: Reign) -> None:
-        reign.refresh += 1
-        for unit_id, deal_ids in (reign.plan.refresh if reign.plan else {}).items():
-            refresh = messages.Refresh(epoch=reign.term.epoch, number=reign.refresh, deal_ids=tuple(deal_ids))
-            self._start(self._refresh(unit_id, refresh))
-
-    async def _refresh(self, unit_id: str, refresh: messages.Refresh) -> None:
-        try:
-            await self._ports.bus.ask(unit_id, messages.REFRESH, refresh.to_json(), self._times.limit_s)
-        except (Outage, Unknown, Refused):
-            return  # the next renewal brings the next one; a unit without any ends by itself
-
     # A pass of the master.
 
     async def _pass(self, reign: Reign) -> None:
@@ -447,213 +359,9 @@ class GridMaster:
         await self._advance("pass")
         if self._reign is not reign:
             return
-        picture = self._picture(reign)
-        plan = self._planner.plan(picture, self._ports.clock.now_s())
-        reign.plan = plan
-        await self._perform(reign, plan)
+        await reign.take_pass(self._planner)
 
-    def _picture_complete(self, reign: Reign) -> bool:
-        records = self._board.records
-        return records.fresh and records.epoch() == reign.term.epoch and records.revision >= reign.own_revision
-
-    def _picture(self, reign: Reign) -> Picture:
-        records, clock = self._board.records, self._ports.clock
-        grid, active, mode = records.grid(), records.active(), records.mode()
-        return Picture(
-            complete=self._picture_complete(reign),
-            epoch=reign.term.epoch,
-            term_started_s=reign.started_s,
-            act_until_s=acts_until_s(reign.term.sent_at_s, self._times),
-            refresh=reign.refresh,
-            grid=Stored(*grid),
-            active=Stored(*active),
-            mode=self._board.community_mode,
-            utc=format_utc(clock.utc_s()),
-            local_s=self._board.unit_time_s(),
-            units={unit.unit_id: unit.picture() for unit in self.neighbours},
-            deals={i: Stored(*deal) for i, deal in records.deals().items()},
-            locks={i: Stored(*lock) for i, lock in records.locks().items()},
-            stop_requests={
-                deal_id: {unit_id: Stored(request.reason, revision) for unit_id, (request, revision) in by_unit.items()}
-                for deal_id, by_unit in records.stop_requests().items()
-            },
-            renewed=reign.renewed,
-            amnesia=bool(mode and mode.amnesia),
-            sustaining=self._errors.community_sustaining,
-            reaction=self._errors.reaction,
-            recorded=reign.recorded,
-            draws=tuple(self._random.random() for _ in range(16)),
-            memory=reign.memory,
-        )
-
-    async def _perform(self, reign: Reign, plan: MasterPlan) -> None:
-        for stop in plan.stops:
-            self._start(self._send_stop(stop))
-        self._read(reign, plan)
-        self._announce(reign, plan.announce)
-        for problem in plan.problems:
-            self._errors.raise_problem(problem, reign.term.epoch)
-        if plan.puts and not await self._put(reign, plan):
-            reign.memory = plan.memory_if_refused
-            return
-        reign.memory = plan.memory
-        for send in plan.sends:
-            if self._ports.clock.now_s() >= acts_until_s(reign.term.sent_at_s, self._times):
-                return
-            self._progress.beat()
-            await self._send(reign, send)
-        for record in plan.appends:
-            self._progress.beat()
-            await self._append(reign, record)
-        if plan.still:
-            self._errors.reaction_done()
-
-    async def _put(self, reign: Reign, plan: MasterPlan) -> bool:
-        """Write the records of a plan in one step; return whether they are known to be written."""
-        carrier = Write(CARRIER, json.dumps({"epoch": reign.term.epoch.number}).encode(), reign.term.fence)
-        parts = [Write(p.key, p.value, At(p.key, p.revision)) for p in plan.puts]
-        try:
-            reign.own_revision = await self._ports.ctl.write(carrier, *parts)
-        except (Conflict, Outage, Unknown, Refused) as error:
-            # Somebody else wrote one of them, or nobody knows: the next picture shows what is true.
-            self._errors.note(f"records not written: {error}")
-            return False
-        return True
-
-    async def _send_stop(self, stop: Send) -> None:
-        try:
-            await self._ports.commands.send_stop(stop.unit_id, stop.command)
-        except Outage:
-            self._errors.note(f"{stop} not sent: not connected")
-
-    async def _send(self, reign: Reign, send: Send) -> None:
-        try:
-            await self._ports.commands.send(send.unit_id, send.command, reign.term)
-        except Fenced:
-            reign.fenced = True
-            self._wake.set()
-        except (Outage, Unknown, Refused) as error:
-            # The planner sends it again with the same number.
-            self._errors.note(f"{send} not sent: {error}")
-
-    async def _append(self, reign: Reign, record: DealRecord) -> None:
-        try:
-            await self._ports.streams.append(
-                DEALLOG, record.deal_id, record.to_json(), message_id=record.deal_id, expected_last=0
-            )
-        except Conflict:
-            pass  # it is there already, written by this term or an earlier one
-        except (Outage, Unknown, Refused) as error:
-            self._errors.note(f"record of deal {record.deal_id} not stored yet: {error}")
-            return
-        reign.recorded |= {record.deal_id}
-        self._wake.set()
-
-    # Readings and announcements.
-
-    def _read(self, reign: Reign, plan: MasterPlan) -> None:
-        """Ask for what the plan wants now, and keep the readings of all units in play young."""
-        now_s = self._ports.clock.now_s()
-        # What is being read was asked for before the plan wished for it: it may show what was before a switch.
-        self._read_again.update(u for u in plan.reads if self._reading.get(u) == UNDER_WAY)
-        old = [u for u in plan.refresh if now_s - self.neighbours.of(u).read_at_s >= WATCH_S]
-        own = self._board.identity.unit_id
-        if now_s - self.neighbours.of(own).read_at_s >= OWN_WATCH_S:
-            old.append(own)
-        for unit_id in dict.fromkeys([*plan.reads, *old]):
-            ended_s = self._reading.get(unit_id, float("-inf"))
-            if ended_s != UNDER_WAY:
-                self._reading[unit_id] = UNDER_WAY
-                reign.tasks.append(self._start(self._read_one(unit_id, ended_s + READ_PAUSE_S - now_s)))
-        reign.tasks = [t for t in reign.tasks if not t.done()]
-
-    async def _read_one(self, unit_id: str, pause_s: float) -> None:
-        await asyncio.sleep(max(0.0, pause_s))
-        self._read_again.discard(unit_id)
-        await self._ask_for_reading(unit_id)
-        while unit_id in self._read_again:
-            self._read_again.discard(unit_id)
-            await self._ask_for_reading(unit_id)
-        self._reading[unit_id] = self._ports.clock.now_s()
-
-    async def _ask_for_reading(self, unit_id: str) -> None:
-        asked_at_s = self._ports.clock.now_s()
-        try:
-            body = await self._ports.bus.ask(
-                unit_id, messages.DATA, messages.DataWanted(fresh=True).to_json(), READ_LIMIT_S
-            )
-            # Read after it was asked; how long the answer took nobody knows, and a process may be suspended meanwhile.
-            report = messages.read_message(messages.UnitReport, body)
-            self.neighbours.take_report(report, asked_at_s)
-        except (Outage, Unknown, Refused):
-            return  # it stays unread, which the planner sees by the age of its last reading
-        finally:
-            self._wake.set()
-
-    async def _collect(self, reign: Reign) -> None:
-        """Ask all members for their data, again and again (specification 12.1), and tell what the master waits for."""
-        master = self._board.documents.policy.grid_master
-        while True:
-            await self._publish(reign)
-            expected = len(self._board.documents.policy.member_unit_ids)
-            asked_at_s = self._ports.clock.now_s()
-            try:
-                answers = await self._ports.bus.gather(
-                    messages.DATA, messages.DataWanted().to_json(), master.data_collection_timeout_s, expected
-                )
-            except Outage:
-                answers = []
-            for body in answers:
-                try:
-                    # An answer may lie here until all have come or time is out, so its age counts from the question.
-                    report = messages.read_message(messages.UnitReport, body)
-                    self.neighbours.take_report(report, asked_at_s - report.age_s)
-                except Refused as error:
-                    self._errors.note(f"an answer is left out: {error}")
-            if self._picture_complete(reign):
-                self._safety.look(self.neighbours, reign.term.epoch)
-            self._wake.set()
-            await asyncio.sleep(master.data_collection_period_s)
-
-    async def _publish(self, reign: Reign) -> None:
-        report = messages.MasterReport(
-            unit_id=self._board.identity.unit_id,
-            epoch=reign.term.epoch.number,
-            waiting=reign.plan.waiting if reign.plan else (),
-        )
-        with contextlib.suppress(Outage, Unknown, Refused):  # for displays only; it is published again
-            await self._ports.unit.write(Write(MASTER_KEY, report.to_json(), time_limit_s=PUBLISHED_LIFE_S))
-
-    def _announce(self, reign: Reign, unit_ids: Sequence[str]) -> None:
-        for unit_id in unit_ids:
-            if unit_id not in self._announcing:
-                self._announcing.add(unit_id)
-                reign.tasks.append(self._start(self._announce_to(unit_id, reign.term.epoch)))
-
-    async def _announce_to(self, unit_id: str, epoch: Epoch) -> None:
-        body = messages.Announcement(epoch=epoch, owner=self._board.identity.unit_id).to_json()
-        try:
-            answer = messages.read_message(
-                messages.AnnouncementAnswer,
-                await self._ports.bus.ask(unit_id, messages.ANNOUNCE, body, ANNOUNCE_LIMIT_S),
-            )
-        except (Outage, Unknown, Refused):
-            await asyncio.sleep(READ_PAUSE_S)
-            return
-        else:
-            if self._reign is not None and self._reign.term.epoch == epoch:
-                self.neighbours.take_acknowledgement(answer, self._ports.clock.now_s())
-        finally:
-            self._announcing.discard(unit_id)
-            self._wake.set()
-
-    async def _hear_outcomes(self, outcomes: Any) -> None:
+    async def _hear_outcomes(self, outcomes: AsyncIterator[Outcome]) -> None:
         async for outcome in outcomes:
-            if self._reign is not None and outcome.epoch == self._reign.term.epoch:
-                self.neighbours.take_outcome(outcome, self._ports.clock.now_s())
-                self._wake.set()
-
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        if self._tasks is None:
-            raise RuntimeError("the grid master is not running")
-        return self._tasks.create_task(coroutine)
+            if self._reign is not None:
+                self._reign.take_outcome(outcome)

@@ -27,6 +27,9 @@ TERMINATE: Final = "terminate"
 SET_MODE: Final = "mode"
 TAKE_OVER: Final = "take-over"
 
+MASTER_KEY: Final = "master"
+"""Where the Grid Master's report lies, among what units say of themselves."""
+
 
 M = TypeVar("M", bound=WireModel)
 
