@@ -48,6 +48,7 @@ VERBS: Final[dict[str, Verb]] = {
     "run": Verb("apis_rules.compose.verbs.run", "run one node, a folder of nodes, or the example community"),
     "status": Verb("apis_rules.compose.verbs.status", "a running community at one glance"),
     "deals": Verb("apis_rules.compose.verbs.deals", "the deals of a running community"),
+    "decisions": Verb("apis_rules.compose.verbs.decisions", "what the units decided, as JSON lines for replay"),
     "mode": Verb("apis_rules.compose.verbs.mode", "look at or set the operation mode"),
     "exclude": Verb("apis_rules.compose.verbs.exclude", "declare a unit's converter cut off from the bus"),
     "stop": Verb("apis_rules.compose.verbs.stop", "end one node or all, in order"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import signal
 from typing import TYPE_CHECKING
@@ -9,9 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apis_rules.ports.types import DealRecord
+from apis_rules.resources import data_dir
 from tests.compose.houses import UNITS, Program, ask, ask_json, now_s, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.compose.conftest import Running
 
 pytestmark = pytest.mark.timeout(150)
@@ -76,6 +81,55 @@ def test_deals_end_in_order_and_are_booked_as_they_were_metered(running: Running
             assert metered.grid_out_wh < gave < 1.01 * metered.battery_side_out_wh
 
 
+def test_ended_deals_have_their_totals(running: Running) -> None:
+    """``deals --since`` shows every deal that is over; the units' totals are their sums, in each format."""
+    shown = ask_json("deals", "--since", "1h", "--format", "json", *running.place)
+    logs = {f.name for f in (running.folder / "dealLog").glob("*/*/*/*/*")}
+    assert {d["deal_id"] for d in shown["deals"]} == logs
+    for unit in shown["units"]:
+        gave = [d for d in shown["deals"] if d["discharge_unit_id"] == unit["unit_id"]]
+        got = [d for d in shown["deals"] if d["charge_unit_id"] == unit["unit_id"]]
+        assert unit["deals"] == len(gave) + len(got)
+        assert unit["given_wh"] == pytest.approx(sum(d["discharge_wh"] for d in gave), abs=0.01)
+        assert unit["taken_wh"] == pytest.approx(sum(d["charge_wh"] for d in got), abs=0.01)
+        assert unit["earned_points"] - unit["paid_points"] == pytest.approx(
+            sum(d["points"] for d in gave) - sum(d["points"] for d in got), abs=0.01
+        )
+    rows = list(csv.DictReader(io.StringIO(ask("deals", "--since", "1h", "--format", "csv", *running.place))))
+    assert [r["deal_id"] for r in rows if r["row"] == "deal"] == [d["deal_id"] for d in shown["deals"]]
+    assert [float(r["taken_wh"]) for r in rows if r["row"] == "unit"] == [u["taken_wh"] for u in shown["units"]]
+    assert ask_json("deals", "--since", "0s", "--format", "json", *running.place)["deals"] == []
+
+
+def test_one_deal_tells_its_story(running: Running) -> None:
+    """``deals show`` has each step with its time, the rules that asked and accepted, the choice, and the end."""
+    deal = ask_json("deals", "--since", "1h", "--format", "json", *running.place)["deals"][0]
+    story = ask_json("deals", "show", deal["deal_id"][:8], "--format", "json", *running.place)
+    assert [s["what"].split(":")[0] for s in story["steps"]][:4] == ["asked", "accepted", "created", "activated"]
+    assert story["steps"][-1]["what"] == "deactivated: over"
+    assert [s["time"] for s in story["steps"]] == sorted(s["time"] for s in story["steps"])
+    assert {story[k].split(",")[0] for k in ("asked", "accepted")} == {
+        deal["discharge_unit_id"],
+        deal["charge_unit_id"],
+    }
+    assert "not kept" not in story["asked"] + story["accepted"] + story["chose"]
+    assert story["ended"] == "in order"
+    told = ask("deals", "show", deal["deal_id"], *running.place)
+    assert "chose: " in told
+    assert "started: both carry the current" in told
+    assert "there is no deal zzz" in ask("deals", "show", "zzz", *running.place, expect=2)
+
+
+def test_decisions_are_decided_again(running: Running, tmp_path: Path) -> None:
+    """What a running community has decided comes out the same when it is decided once more."""
+    log = tmp_path / "decisions.jsonl"
+    log.write_text(ask("decisions", *running.place) + "\n")
+    scenario = data_dir("rules") / "scenario.json"
+    told = ask("replay", log, "--scenario", scenario, "--strict")
+    assert "; 0 cannot be made again" in told
+    assert not told.splitlines()[-1].startswith("0 of 0")
+
+
 def test_a_quiet_community_says_why(running: Running) -> None:
     """Where nothing is traded, the reason is shown with the command that changes it."""
     ask("mode", "set", "stop", *running.place)
@@ -125,4 +179,4 @@ def test_a_run_ends_by_itself_with_a_summary() -> None:
     assert first["points"] == pytest.approx(10 * first["booked_wh"], rel=0.001)
     assert first["duration_s"] > 0
     assert summary["given_wh"] - summary["taken_wh"] == pytest.approx(summary["loss_wh"], abs=0.01)
-    assert sum(summary["units"].values()) == pytest.approx(-summary["loss_wh"], abs=0.01)
+    assert sum(u["taken_wh"] - u["given_wh"] for u in summary["units"]) == pytest.approx(-summary["loss_wh"], abs=0.01)

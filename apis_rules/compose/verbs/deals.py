@@ -1,10 +1,12 @@
-"""``apis-rules deals``: the deals of a running community, now or as they go on."""
+"""``apis-rules deals``: the deals of a running community: now, as they go on, those that are over, one of them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.compose.look import add_place
 
@@ -13,30 +15,68 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from apis_rules.compose.onlooker import Onlooker
+    from apis_rules.compose.summary import Summary
+
+    Work = Callable[[Onlooker], Awaitable[int]]
+
+_DEAL_COLUMNS: Final = (
+    "deal_id", "created_utc", "ended_utc", "discharge_unit_id", "charge_unit_id", "deal_amount_wh", "booked_wh",
+    "discharge_wh", "charge_wh", "point_per_wh", "points", "duration_s", "ended",
+)  # fmt: skip
+_UNIT_COLUMNS: Final = ("unit_id", "deals", "given_wh", "taken_wh", "earned_points", "paid_points")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument("action", nargs="?", choices=("show",), help="show ID: one deal with its steps and reasons")
+    parser.add_argument("what", nargs="?", metavar="ID", help="of the deal, or how it begins")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--follow", action="store_true", help="go on with a line per change")
+    which.add_argument("--since", metavar="T", help="those that ended since then, with totals: 2h, 14:00, 2026-11-24")
+    parser.add_argument("--format", choices=("table", "json", "jsonl", "csv"), default="table")
     add_place(parser)
-    parser.add_argument("--follow", action="store_true", help="go on with a line per change")
-    parser.add_argument("--format", choices=("table", "json", "jsonl"), default="table")
-    parser.epilog = "example:\n  apis-rules deals\n  apis-rules deals --follow"
+    parser.epilog = (
+        "example:\n  apis-rules deals\n  apis-rules deals --follow\n"
+        "  apis-rules deals --since 1d --format csv > deals.csv\n  apis-rules deals show 3f2a91c0"
+    )
 
 
-def _show(form: str) -> Callable[[Onlooker], Awaitable[int]]:
+def run(args: argparse.Namespace) -> int:
+    """Print deals."""
+    from apis_rules.compose.look import with_onlooker
+
+    return with_onlooker(args, _work(args))
+
+
+def _work(args: argparse.Namespace) -> Work:
+    from apis_rules.documents.diagnostics import Location
+    from apis_rules.documents.source import refusal
+
+    if args.action == "show":
+        if args.what is None:
+            raise refusal(Location("<argument ID>"), "AR101", "it is not said which deal to show", "'deals show ID'")
+        return _show_one(args.what, args.format)
+    if args.since is not None:
+        from apis_rules.compose.since import parse_since
+
+        return _show_ended(parse_since(args.since, datetime.now().astimezone()), args.format)
+    return _follow() if args.follow else _show_running(args.format)
+
+
+def _show_running(form: str) -> Work:
     from dataclasses import asdict
 
     from rich.console import Console
 
+    from apis_rules.author.verbs.output import print_rows
     from apis_rules.compose.screen import draw_deals
 
     async def show(onlooker: Onlooker) -> int:
         deals = onlooker.overview().deals
-        if form == "json":
-            print(json.dumps([asdict(d) for d in deals], indent=2))
-        elif form == "jsonl":
-            for deal in deals:
-                print(json.dumps(asdict(deal)))
+        if form != "table":
+            columns = ("deal_id", "state", "discharge_unit_id", "charge_unit_id", "deal_amount_wh", "amount_wh",
+                       "current_a", "point_per_wh")  # fmt: skip
+            print_rows([asdict(d) for d in deals], columns, form)
         elif deals:
             Console().print(draw_deals(deals))
         else:
@@ -46,10 +86,57 @@ def _show(form: str) -> Callable[[Onlooker], Awaitable[int]]:
     return show
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the deals that are not over, or what happens to deals from now on."""
+def _show_ended(since: datetime, form: str) -> Work:
+    from apis_rules.compose.kept import load_records
+    from apis_rules.compose.summary import sum_up
+
+    async def show(onlooker: Onlooker) -> int:
+        _print_ended(sum_up(await load_records(onlooker.ports.streams, since)), form)
+        return 0
+
+    return show
+
+
+def _print_ended(summary: Summary, form: str) -> None:
+    """Print deals, then the total of each unit; in rows for programs, ``row`` says which of the two one is."""
+    from apis_rules.author.verbs.output import print_rows
+
+    document = summary.to_document()
+    deals: list[dict[str, Any]] = document["deals"]
+    units: list[dict[str, Any]] = document["units"]
+    if form == "json":
+        json.dump(document, sys.stdout, indent=2)
+        print()
+    elif form == "table":
+        print_rows(deals, _DEAL_COLUMNS, form)
+        print_rows(units, _UNIT_COLUMNS, form)
+        print(f"{len(deals)} deals, {summary.given_wh:g} Wh given, {summary.loss_wh:g} Wh lost")
+    else:
+        rows = [{"row": "deal", **d} for d in deals] + [{"row": "unit", **u} for u in units]
+        print_rows(rows, ("row", *_DEAL_COLUMNS, *_UNIT_COLUMNS), form)
+
+
+def _show_one(wanted: str, form: str) -> Work:
+    from apis_rules.compose.deal_story import find_deal, tell_story
+    from apis_rules.compose.kept import load_decisions, load_records
+
+    async def show(onlooker: Onlooker) -> int:
+        streams = onlooker.ports.streams
+        living = {deal_id: deal for deal_id, (deal, _) in onlooker.records.deals().items()}
+        state, record = find_deal(wanted, living, await load_records(streams))
+        story = tell_story(state, record, await load_decisions(streams))
+        if form == "table":
+            for line in story.lines():
+                print(line)
+        else:
+            print(json.dumps(story.to_document(), indent=2 if form == "json" else None))
+        return 0
+
+    return show
+
+
+def _follow() -> Work:
     from apis_rules.compose.lines import tell_deal
-    from apis_rules.compose.look import with_onlooker
 
     async def follow(onlooker: Onlooker) -> int:
         from_seq = await onlooker.ports.streams.last_seq("DEALLOG") + 1
@@ -69,4 +156,4 @@ def run(args: argparse.Namespace) -> int:
                 done = len(onlooker.finished)
         return 0
 
-    return with_onlooker(args, follow if args.follow else _show(args.format))
+    return follow
