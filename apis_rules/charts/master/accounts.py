@@ -124,6 +124,11 @@ def is_silent(round_: Round, unit_id: str) -> bool:
     return unit_id in round_.exclusions or not (_is_at_work(round_, unit_id) or is_fresh(round_, unit_id))
 
 
+def is_absent(round_: Round, unit_id: str) -> bool:
+    """Whether the unit has been silent or unaccounted for as long as others' deals wait for it."""
+    return round_.absent.get(unit_id, 0.0) >= round_.settings.absence_s
+
+
 def _is_at_work(round_: Round, unit_id: str) -> bool:
     sent = round_.sent.get(unit_id)
     return sent is not None and not sent.stops

@@ -90,15 +90,23 @@ def deal_demand(round_: Round, deal_id: str) -> Demand | None:
 
 def _why_cancel(round_: Round, deal: Deal) -> str | None:
     """A deal that was not switched is cancelled by a wish, by the mode, or where a party is silent too long."""
-    silent = [u for u in deal.record.units if round_.absent.get(u, 0.0) >= round_.settings.absence_s]
-    if round_.picture.amnesia and not all(_has_told(round_, u) or u in silent for u in deal.record.units):
-        return None  # whether it was switched only its units know
+    silent = [u for u in deal.record.units if accounts.is_absent(round_, u)]
+    if round_.picture.amnesia and not _is_past(round_, deal):
+        return None
     reaction = round_.picture.reaction
     if reaction is not None:
         return reaction.reason
     if round_.picture.mode in (OperationMode.STOP, OperationMode.MANUAL):
         return f"the operation mode is {round_.picture.mode}"
     return _wish(round_, deal) or next((f"{u} does not answer" for u in silent), None)
+
+
+def _is_past(round_: Round, deal: Deal) -> bool:
+    """After a loss of the store: nothing of *deal* flows any more, and its units have told what they know of it."""
+    units = deal.record.units
+    if all(u in round_.exclusions or (_has_told(round_, u) and accounts.is_confirmed(round_, u)) for u in units):
+        return True
+    return accounts.is_bus_dead(round_) and all(_has_told(round_, u) or accounts.is_absent(round_, u) for u in units)
 
 
 def _has_told(round_: Round, unit_id: str) -> bool:

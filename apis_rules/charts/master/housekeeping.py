@@ -31,7 +31,7 @@ def keep_deals(round_: Round) -> None:
     """Note in the deals what readings and the grid record have settled.
 
     A side whose unit is confirmed in WAIT is off; where the voltage was handed over to a party, that is the reference
-    side; after a loss of the store a deal whose units know of any command counts as switched.
+    side; after a loss of the store a deal counts as switched unless both its units say that they know of no command.
     """
     for deal_id, deal in list(round_.deals.items()):
         changed = deal
@@ -41,11 +41,17 @@ def keep_deals(round_: Round) -> None:
                     changed = switch_off(changed, unit_id)
         if deal.state in _ALIGNED:
             changed = _aligned(round_, changed)
-        if round_.picture.amnesia and not deal.switched:
-            units = (round_.unit(u) for u in deal.record.units)
-            if any(u is not None and u.outcomes for u in units):
-                changed = changed.model_copy(update={"switched": True})
+        if round_.picture.amnesia and not deal.switched and _may_be_switched(round_, deal):
+            changed = changed.model_copy(update={"switched": True})
         round_.change_deal(deal_id, changed)
+
+
+def _may_be_switched(round_: Round, deal: Deal) -> bool:
+    """After a loss of the store: a unit of the deal knows of a command, or nobody can ask it any more."""
+    units = (round_.unit(u) for u in deal.record.units)
+    if any(u is not None and u.outcomes for u in units):
+        return True
+    return any(u in round_.exclusions or accounts.is_absent(round_, u) for u in deal.record.units)
 
 
 def _aligned(round_: Round, deal: Deal) -> Deal:
@@ -81,6 +87,21 @@ def book_energy(round_: Round) -> None:
         # When a switch took effect a new master must know too.
         telling = _has_new_power(round_.picture.deals[deal_id].value, changed)
         round_.change_deal(deal_id, changed, store=due or telling)
+        _look_after_switch(round_, changed)
+
+
+def _look_after_switch(round_: Round, deal: Deal) -> None:
+    """Ask for the power that a switch has led to as soon as it is over: the next one may come at any moment.
+
+    A reading that was taken while the command was still at work does not show it. Whoever holds the voltage carries
+    what any unit's switch changes.
+    """
+    for unit_id in deal.record.units:
+        ended = round_.ended.values() if unit_id in accounts.holders(round_) else (round_.ended.get(unit_id),)
+        ended_s = max((at_s for at_s in ended if at_s is not None), default=float("-inf"))
+        unit = round_.unit(unit_id)
+        if unit is not None and unit.read_at_s < ended_s:
+            round_.want(unit_id)
 
 
 def _has_new_power(stored: Deal, deal: Deal) -> bool:

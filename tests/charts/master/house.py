@@ -74,6 +74,7 @@ class House:
         reachable: whether the community hears the node, and it the community.
         refuse_next, lose_next: so many of the next writes fail, or are carried out without an answer.
         mute_next: so many of the next outcomes are lost on their way.
+        deal_of: the rank of an order that came here -> its deal.
     """
 
     unit_id: str
@@ -105,6 +106,7 @@ class House:
     told: list[str] = field(default_factory=list)
     due_s: float = float("inf")
     due_ticket: int = 0
+    deal_of: dict[tuple[int, int], str | None] = field(default_factory=dict)
 
     @property
     def up(self) -> bool:
@@ -160,6 +162,8 @@ class House:
     def _perform(self, action: Any) -> None:
         match action:
             case Request(request_id, call):
+                if self.record is not None and self.record.job is not None:
+                    self.world.reached |= {self.deal_of.get(self.record.job.order.rank)} - {None}
                 sent_s = self.world.now_s
                 self.world.at(sent_s + self.device_s, self.unit_id, "ask_driver", request_id, call, sent_s, self.life)
             case Remember(number, memory):

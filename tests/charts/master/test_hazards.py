@@ -254,6 +254,31 @@ def test_a_store_that_went_back() -> None:
     world.run_until(lambda w: w.state_of("d2") == "started", 30)
 
 
+@pytest.mark.parametrize(("dies", "may_flow"), [("E001", False), ("E002", True)])
+def test_a_deal_of_a_silent_unit_after_the_store_went_back_gets_its_record(dies: str, may_flow: bool) -> None:
+    """Whether it was switched nobody can tell then: it stays open while a current may flow, and leaves a record."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002"))
+    earlier = dict(world.store)
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.houses[dies].kill()
+    world.go_back(earlier)
+    world.run(TIMES["absence_s"] + TIMES["drain_s"] + 10.0)
+    assert (world.state_of("d1") is not None) is may_flow, "a dead holder goes on holding"
+    world.houses[dies].start()
+    world.run_until(lambda w: w.ended and off(w, *w.houses), 40)
+    assert len(world.stream["d1"]) == 1
+
+
+def test_a_deal_that_was_never_switched_leaves_no_record_after_the_store_went_back() -> None:
+    """Both units say that they know of no command."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002"))
+    world.go_back(dict(world.store))
+    world.run_until(lambda w: w.ended, 10)
+    assert not world.stream
+
+
 @pytest.mark.parametrize("new_master_after_s", [0.5, 5.0])
 def test_a_new_master_after_a_unit_died_active_and_its_deal_was_closed(new_master_after_s: float) -> None:
     """That the dead unit may be active outlives its deal and the master: nothing is energised until it is back."""

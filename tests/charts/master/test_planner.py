@@ -53,6 +53,25 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
         assert booked == pytest.approx(world.true_wh[deal_id, unit_id], rel=0.01)
 
 
+@pytest.mark.parametrize("next_after_s", [0.4, 0.7, 1.2])
+def test_a_switch_is_looked_at_before_the_next_one_changes_the_power_again(next_after_s: float) -> None:
+    """The holder carries what another deal's stop leaves over; a deal that stops right after is booked with it."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002", current_a=2.0))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E004", "E003", current_a=2.0))
+    world.run_until(lambda w: w.state_of("d2") == "started")
+    world.run(1.0)
+    world.ask_stop("d2", "E003")
+    world.run_until(lambda w: "d2" not in w.deals)
+    world.run(next_after_s)
+    world.ask_stop("d1", "E002")
+    world.run_until(lambda w: w.ended)
+    booked_wh = world.stream["d1"][0].charge_unit_amount_wh
+    moved_in_s = 2.0 * 350 * world.houses["E002"].rate / 3600
+    assert booked_wh == pytest.approx(world.true_wh["d1", "E002"], abs=0.1 * moved_in_s)
+
+
 @pytest.mark.parametrize("sensor_a", [-0.1, -0.04, 0.05, 0.12])
 def test_a_sensors_error_is_compensated(sensor_a: float) -> None:
     """The unit at which energy is not counted is trimmed until the voltage reference shows the deal's current."""

@@ -314,8 +314,9 @@ class Trouble:
         for house in self.world.houses.values():
             self._touch(house)
         self.world.go_back(self.random.choice(kept))
-        # Of what the earlier store does not know, no master can ever hear again.
-        self.world.switched &= self.world.deals.keys() | self.world.stream.keys()
+        # Of what neither the earlier store nor a unit knows, no master can ever hear again.
+        known = {i for i, d in self.world.deals.items() if d.switched or i in self.world.reached}
+        self.world.switched &= known | self.world.stream.keys()
         self.world.run(3.0)
 
     # -- the end ------------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class World:
     Attributes:
         store_up: while False every batch is refused; ``forget_next`` batches are written without the master knowing.
         crash_after: so many parts of a plan are performed before the master dies (None: it does not).
-        life_s: how long a term may act without ``renew`` (infinite where a test does not care).
+        switched, reached: deals for which a converter was commanded, and for which a unit has begun to write.
     """
 
     def __init__(
@@ -138,6 +138,7 @@ class World:
         self.last_plan = MasterPlan()
         self.deal_ids: set[str] = set()
         self.switched: set[str] = set()
+        self.reached: set[str] = set()
         self.true_wh: dict[tuple[str, str], float] = {}
         self.foreign_v: float | None = None
         self.peak_a: dict[str, float] = {}
@@ -474,6 +475,7 @@ class World:
 
     def hand_over(self, unit_id: str, command: Command) -> None:
         """A command arrives."""
+        self.houses[unit_id].deal_of[command.epoch.number, command.seq] = command.deal_id
         if command.name.stops:
             self.last_stop[unit_id] = command.seq
         elif command.epoch == self.epoch and command.seq < self.last_stop.get(unit_id, 0):
