@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -21,6 +20,7 @@ from apis_rules.node.records import MODE, SUSTAIN, ModeRecord, Sustain
 from apis_rules.node.unit_clock import format_unit_time, format_utc
 from apis_rules.ports.state import Write
 from apis_rules.ports.types import ErrorEvent, Extent, Level, OperationMode
+from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     from apis_rules.charts.master import Problem
@@ -117,7 +117,7 @@ class Errors:
     def _event(self, rule: str, category: Category, extent: Extent, level: Level, message: str) -> ErrorEvent:
         unit_id = self._board.identity.unit_id
         return ErrorEvent(
-            event_id=uuid.uuid4().hex,
+            event_id=new_uuid().hex,
             rule=rule,
             unit_id=unit_id,
             reported_by=unit_id,

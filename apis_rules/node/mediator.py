@@ -8,7 +8,6 @@ one step that holds only if neither lock nor the Grid Master has changed since t
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,6 +30,7 @@ from apis_rules.ports.types import (
     LockEntry,
     Request,
 )
+from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,7 +231,7 @@ class Mediator:
             deal_amount_wh=amount_wh,
             request_pair_unit_id=request.pair_unit_id,
             accept_pair_unit_id=accept.pair_unit_id,
-            deal_id=str(uuid.uuid4()),
+            deal_id=str(new_uuid()),
             create_date_time=format_unit_time(self._board.unit_time_s()),
             create_date_time_utc=format_utc(clock.utc_s()),
         )

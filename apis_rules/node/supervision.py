@@ -68,12 +68,26 @@ class Supervisor:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._loops: list[Progress] = []
+        self._suspended = False
 
     def watch(self, name: str, limit_s: float) -> Progress:
         """Begin to watch a loop."""
         progress = Progress(name, self._clock, limit_s)
         self._loops.append(progress)
         return progress
+
+    def suspend(self) -> None:
+        """Judge nothing until ``resume``: a simulated process is suspended, and this one with it."""
+        self._suspended = True
+
+    def resume(self) -> None:
+        """Go on; the loops get their chance before they are judged."""
+        self._suspended = False
+        self._forgive()
+
+    def _forgive(self) -> None:
+        for loop in self._loops:
+            loop.forgive()
 
     async def run(self) -> None:
         """Look again and again.
@@ -86,8 +100,9 @@ class Supervisor:
             await asyncio.sleep(LOOK_S)
             if self._clock.now_s() - before_s > 2 * LOOK_S:
                 # The whole process stood still (suspended machine): the loops get their chance before they are judged.
-                for loop in self._loops:
-                    loop.forgive()
+                self._forgive()
+                continue
+            if self._suspended:
                 continue
             stalled = [loop.name for loop in self._loops if not loop.alive]
             if stalled:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.choosing import Candidate, Strategy, choose_accept
@@ -20,6 +19,7 @@ from apis_rules.errors import Outage
 from apis_rules.node.diary import Seen
 from apis_rules.node.unit_clock import time_of_day_s
 from apis_rules.ports.types import Accept, Decline, DeclineReason, Request
+from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     import random
@@ -218,7 +218,7 @@ class User:
     def _request(self, proposal: Proposal) -> Request:
         policy = self._board.documents.policy
         return Request(
-            negotiation_id=str(uuid.uuid4()),
+            negotiation_id=str(new_uuid()),
             unit_id=self._board.identity.unit_id,
             type=proposal.offer.direction,
             amount_wh=proposal.amount_wh,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.errors import Outage, Refused, Unknown
+from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class BufferedDecisionLog:
         if len(self._waiting) == WAITING_LIMIT:
             self._waiting.popleft()
             self._dropped += 1
-        self._waiting.append((uuid.uuid4().hex, json.dumps(decision, separators=(",", ":")).encode()))
+        self._waiting.append((new_uuid().hex, json.dumps(decision, separators=(",", ":")).encode()))
         self._some.set()
         self._empty.clear()
 

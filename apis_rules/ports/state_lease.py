@@ -8,7 +8,6 @@ epoch (the lease is still ours). From then on every fenced write is on condition
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from apis_rules.errors import Conflict, Fenced
 from apis_rules.ports.lease import LeaseState, Term
 from apis_rules.ports.state import At, Entry, Write
 from apis_rules.ports.types import Epoch
+from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ class StateLease:
         entry = await self._state.get(LEASE_KEY)
         if entry.value is not None:
             return None
-        term_id = uuid.uuid4().hex
+        term_id = new_uuid().hex
         sent_at_s = self._clock.now_s()
         try:
             revision = await self._state.write(self._lease(owner, term_id, entry.revision))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import random
 import selectors
+import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 from apis_rules.errors import ApisRulesError
@@ -31,10 +33,11 @@ class Stalled(ApisRulesError):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time, in seconds from *start_s*."""
+    """An event loop in virtual time, in seconds from *start_s*; *seed* is of the ids that are made up on it."""
 
-    def __init__(self, start_s: float = 0.0) -> None:
+    def __init__(self, start_s: float = 0.0, seed: int = 0) -> None:
         self._now_s = start_s
+        self._random = random.Random(seed)  # noqa: S311 - ids of a model, no secret
         self._order = itertools.count()
         super().__init__(_JumpingSelector(self))
         # `when - now + now` may fall short of `when` by a rounding error; the loop runs what is due within this.
@@ -61,6 +64,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def reach(self, moment_s: float) -> None:
         """Let it be *moment_s* at least."""
         self._now_s = max(self._now_s, moment_s)
+
+    def new_uuid(self) -> uuid.UUID:
+        """Return the next of a sequence of ids that the seed decides."""
+        return uuid.UUID(int=self._random.getrandbits(128), version=4)
 
     def jump(self, seconds: float) -> None:
         """Move the time forward at once, as a machine that was suspended finds it."""
@@ -127,9 +134,9 @@ class _JumpingSelector(selectors.BaseSelector):
         return self._real.get_map()
 
 
-def run_virtual(main: Coroutine[Any, Any, T], start_s: float = 0.0) -> T:
+def run_virtual(main: Coroutine[Any, Any, T], start_s: float = 0.0, seed: int = 0) -> T:
     """Run *main* to its end on a loop of its own in virtual time and return its result."""
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(start_s)) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(start_s, seed)) as runner:
         return runner.run(main)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.errors import Conflict, Refused
 from apis_rules.ports.state import Entry, Write
+from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class Bucket:
     """
 
     def __init__(self) -> None:
-        self.store_id = uuid.uuid4().hex
+        self.store_id = new_uuid().hex
         self.revision = 0
         self.full = False
         self._kept: dict[str, _Kept] = {}
@@ -99,7 +99,7 @@ class Bucket:
 
     def lose(self) -> None:
         """Begin a new life with nothing in it."""
-        self.store_id = uuid.uuid4().hex
+        self.store_id = new_uuid().hex
         self.rewind(Snapshot(0))
 
     def _put(self, write: Write) -> None:

@@ -11,7 +11,7 @@ from apis_rules.ports.feed import Feeds
 from apis_rules.ports.streams import StreamMessage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from apis_rules.ports.memory.faults import Line
 
@@ -68,6 +68,10 @@ class Log:
         if not self._messages or seq > self.last_seq:
             return None
         return self._messages[max(0, seq - self._messages[0].seq)]
+
+    def messages(self) -> Sequence[StreamMessage]:
+        """Return what is kept, oldest first."""
+        return tuple(self._messages)
 
     def _drop_oldest(self) -> None:
         oldest = self._messages.popleft()
