@@ -18,7 +18,7 @@ from apis_rules.documents.config import Config
 from apis_rules.documents.diagnostics import Diagnostic, Findings, Location
 from apis_rules.documents.hw_config import HwConfig
 from apis_rules.documents.kinds import Kind, kind_of
-from apis_rules.documents.load import ENDINGS, load_document
+from apis_rules.documents.load import ENDINGS, PROPERTIES, load_document
 from apis_rules.documents.model import FileModel
 from apis_rules.documents.policy import Policy
 from apis_rules.documents.reading import Loaded
@@ -39,6 +39,7 @@ CHECKERS: Final[Mapping[Kind, str]] = {
     Kind.WALK: "apis_rules.charts.walks:check_document",
     Kind.WIRING: "apis_rules.documents.wiring:check_document",
     Kind.DRIVER: "apis_rules.documents.driver:check_document",
+    Kind.LOGGING: "apis_rules.documents.logging_properties:check_document",
 }
 """Who checks the other kinds: ``module:function`` of (document, findings)."""
 
@@ -202,7 +203,7 @@ def _files(folder: Path) -> Iterable[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         for name in sorted(files):
-            if name.endswith(ENDINGS) and not name.startswith("."):
+            if name.endswith((*ENDINGS, PROPERTIES)) and not name.startswith("."):
                 yield Path(place, name)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 
+from apis_rules.documents.logs import Logging
 from apis_rules.documents.model import FileModel, Flag, Name, Number, Period, Port, Text, UnitId
 
 SystemType: TypeAlias = Literal["dcdc_emulator", "dcdc_v1", "dcdc_v2"]
@@ -76,6 +77,7 @@ class Config(FileModel):
 
     Attributes:
         decision_log: whether decisions are kept, so that they can be explained and made again.
+        logging: where the action log goes; a logging.properties beside the config counts instead.
         rules: folder of own rule files, which take the place of the bundled ones by name.
         encrypted: path of a key → its encrypted text, for every key that was given as ``KEY.encrypted``.
     """
@@ -101,6 +103,7 @@ class Config(FileModel):
     watchdog: Watchdog = Watchdog()
     battery_capacity_management: BatteryCapacityManagement = BatteryCapacityManagement()
     nats: Nats = Nats()
+    logging: Logging = Logging()
     rules: Name | None = None
     encrypted: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
 

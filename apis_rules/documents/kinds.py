@@ -28,6 +28,7 @@ class Kind(enum.StrEnum):
     WALK = "walk"
     WIRING = "wiring"
     DRIVER = "driver"
+    LOGGING = "logging"
     EXAMPLE = "example"
 
 
@@ -54,6 +55,7 @@ _TELLING: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.WALK: frozenset({"walk", "walks"}),
     Kind.WIRING: frozenset({"buckets", "subjects", "streams"}),
     Kind.DRIVER: frozenset({"driver", "hosts", "set_mode", "set_voltage", "set_current"}),
+    Kind.LOGGING: frozenset({"handlers", ".level"}),
     Kind.EXAMPLE: frozenset({"unit", "units", "event", "node", "branch"}),
 }  # fmt: skip
 """Keys at the top of a document that only this kind has."""

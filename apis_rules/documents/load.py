@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.documents.json_reader import parse_json
+from apis_rules.documents.properties_reader import parse_properties
 from apis_rules.documents.source import read_text
 from apis_rules.documents.yaml_reader import parse_yaml
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
 ENDINGS: Final = (".json", ".yaml", ".yml")
 """Of the names of files that people write."""
+PROPERTIES: Final = ".properties"
+"""Of the name of a file in Java's way."""
+
 JSON_START = re.compile(r"(?:\s+|//[^\n]*\n|/\*.*?\*/)*[{\[]", re.DOTALL)
 
 
 def load_document(path: Path, findings: Findings) -> Document:
-    """Read the JSON or YAML file at *path*; a key given twice is an error in *findings*.
+    """Read the JSON, YAML or properties file at *path*; a key given twice is an error in *findings*.
 
     Raises:
         InputError: it cannot be read at all: one error that says why and, where it can be said, where.
@@ -30,11 +34,13 @@ def load_document(path: Path, findings: Findings) -> Document:
 
 
 def parse_document(text: str, file: str, findings: Findings) -> Document:
-    """Read *text* as JSON or YAML by the ending of *file*; any other ending: as JSON if it begins like JSON.
+    """Read *text* by the ending of *file*; any other ending: as JSON if it begins like JSON, else as YAML.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is none of these.
     """
+    if file.endswith(PROPERTIES):
+        return parse_properties(text, file, findings)
     if file.endswith((".yaml", ".yml")) or not (file.endswith(".json") or JSON_START.match(text)):
         return parse_yaml(text, file, findings)
     return parse_json(text, file, findings)

@@ -203,6 +203,8 @@ _EXPECTED: Final = {
     "dict_type": "an object with keys",
     "model_type": "an object with keys",
     "model_attributes_type": "an object with keys",
+    "ip_any_address": "an IP address",
+    "multicast_address": "the IP address of a multicast group, such as 224.2.2.4",
 }
 
 
