@@ -23,12 +23,14 @@ from apis_rules.ports.bundle import NodePorts
 from apis_transport.clock import clock_identity
 from apis_transport.community import open_community
 from apis_transport.device import DriverTimes, open_device
+from apis_transport.watchdog import ask_page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from apis_rules.compose.options import RunOptions
     from apis_rules.documents.community import Site
+    from apis_rules.documents.config import Watchdog
     from apis_transport.device_hosts import DeviceHosts
 
 
@@ -40,6 +42,13 @@ def _unit_lock(unit_id: str, folder: Path) -> Iterator[None]:
     except Locked as error:
         message = f"{unit_id} runs already in another process ({error.owner})"
         raise refusal(Location(str(folder)), "AR702", message, "'apis-rules stop' ends it") from error
+
+
+def _watchdog_page(watchdog: Watchdog) -> Callable[[], Awaitable[None]] | None:
+    if not watchdog.enabled:
+        return None
+    url = f"http://{watchdog.host}:{watchdog.port}/{(watchdog.uri or '').lstrip('/')}"
+    return lambda: ask_page(url, watchdog.request_timeout_s)
 
 
 @asynccontextmanager
@@ -92,6 +101,7 @@ async def open_node(
                 refusal=f"the policy differs from the community's in {', '.join(differing)}" if differing else "",
                 observing=options.observe,
                 start_timeout_s=options.start_timeout_s,
+                ping=_watchdog_page(config.watchdog),
             )
             times = DriverTimes(policy.controller.request_timeout_s, policy.controller.retry_limit)
             device = open_device(config, hosts, times, community.ports.clock.now_s)

@@ -10,6 +10,8 @@ RAISED: Final = frozenset(
         "active_by_itself",
         "amnesia",
         "authorization_failed",
+        "battery_claim_lost",
+        "battery_claimed",
         "bus_not_dead",
         "changed_by_itself",
         "clock_set",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from apis_rules.decide.decision import Decider
+    from apis_rules.node.battery import Battery
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
     from apis_rules.node.mediator import Places
@@ -29,9 +30,10 @@ class Closed:
 class Gates:
     """The gates of one unit."""
 
-    def __init__(self, board: Board, errors: Errors) -> None:
+    def __init__(self, board: Board, errors: Errors, battery: Battery) -> None:
         self._board = board
         self._errors = errors
+        self._battery = battery
         self.exchange_rules()
 
     def exchange_rules(self) -> None:
@@ -53,6 +55,7 @@ class Gates:
             board,
             self._errors,
             ready="request" in board.allowed and board.reading_fresh and board.records.fresh,
+            **self._battery.facts(),
         )
         # A place that is kept free counts as a deal of its direction.
         document["deals"] += places.as_deals(board.identity.unit_id)

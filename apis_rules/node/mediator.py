@@ -35,6 +35,7 @@ from apis_rules.ports.unique import new_uuid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from apis_rules.node.battery import Battery
     from apis_rules.node.board import Board
     from apis_rules.ports.bundle import CommunityPorts
 
@@ -96,10 +97,11 @@ class Negotiated:
 class Mediator:
     """One unit's mediator."""
 
-    def __init__(self, ports: CommunityPorts, board: Board, trader: Trader) -> None:
+    def __init__(self, ports: CommunityPorts, board: Board, trader: Trader, battery: Battery) -> None:
         self._ports = ports
         self._board = board
         self._trader = trader
+        self._battery = battery
         self._reserved: dict[str, Reservation] = {}
 
     async def run(self) -> None:
@@ -134,6 +136,8 @@ class Mediator:
             Outage: not connected.
         """
         window_s = self._board.documents.policy.mediator.negotiation_timeout_s
+        if claimed := self._battery.claim(request.type):
+            return Negotiated(None, f"the battery cannot {request.type}: {claimed}")
         self.reserve(request.negotiation_id, request.type, window_s + 2.0)
         chosen: Accept | None = None
         try:
@@ -255,11 +259,14 @@ class Mediator:
             return self._decline(request, DeclineReason.NOT_MEMBER).to_json()
         answer = self._trader.answer(request)
         if isinstance(answer, Accept):
+            if claimed := self._battery.claim(answer.type):
+                return self._decline(request, DeclineReason.BATTERY_LOCKED, claimed).to_json()
             self.reserve(request.negotiation_id, answer.type, answer.reserved_s)
         return answer.to_json()
 
-    def _decline(self, request: Request, reason: DeclineReason) -> Decline:
-        return Decline(negotiation_id=request.negotiation_id, unit_id=self._board.identity.unit_id, reason=reason)
+    def _decline(self, request: Request, reason: DeclineReason, detail: str = "") -> Decline:
+        unit_id = self._board.identity.unit_id
+        return Decline(negotiation_id=request.negotiation_id, unit_id=unit_id, reason=reason, detail=detail)
 
     def _settle(self, settled: messages.Settled) -> None:
         # Who was chosen keeps the place until its own lock shows the deal, or the time is out.

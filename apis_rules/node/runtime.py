@@ -28,6 +28,7 @@ from apis_rules.node import messages
 from apis_rules.node.last_stop import bring_to_wait
 from apis_rules.node.records import WATCHED, Records
 from apis_rules.node.services import Services
+from apis_rules.node.watchdog import keep_quiet
 from apis_rules.ports.types import ConverterMode, DcdcData
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class Node:
             except asyncio.CancelledError:
                 await self._last_stop()
                 raise
+            finally:
+                if self.services is not None:
+                    self.services.battery.close()
         raise RuntimeError("a node's services do not return")
 
     async def _live(self, records: Records) -> None:
@@ -142,8 +146,12 @@ class Node:
             tasks.create_task(services.supervisor.run())
             tasks.create_task(services.errors.run())
             tasks.create_task(services.continuity.run())
+            tasks.create_task(services.battery.run(lambda: self.at_rest))
             tasks.create_task(services.controller.run())
             tasks.create_task(self._ports.community.decisions.run())
+            if self._around.ping is not None:
+                period_s = self.documents.config.watchdog.period_s
+                tasks.create_task(keep_quiet(self._around.ping, period_s, lambda: services.supervisor.all_alive))
             tasks.create_task(self._pump_records(records, services))
             tasks.create_task(self._pump_board(services))
             tasks.create_task(self._give_up())
@@ -226,11 +234,16 @@ class Node:
             case LeaveMastership():
                 services.grid_master.halt()
             case Exit(code):
-                await services.errors.until_told(self._around.times.limit_s)
-                await services.grid_master.until_halted(self._around.times.limit_s)
+                await self._leave(services)
                 raise NodeEnded(code)
             case _:
                 raise TypeError(f"the chart of the node asks for {command!r}")
+
+    async def _leave(self, services: Services) -> None:
+        await services.errors.until_told(self._around.times.limit_s)
+        await services.grid_master.until_halted(self._around.times.limit_s)
+        if self.at_rest:
+            services.battery.leave()
 
     def _join(self, services: Services) -> None:
         for service in (
@@ -286,7 +299,9 @@ class Node:
                 await self._ports.community.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())
 
         voltage_v = self.documents.policy.operation_grid_voltage_v
-        await bring_to_wait(self._ports.device, voltage_v, LAST_STOP_S, tell_going)
+        mode = await bring_to_wait(self._ports.device, voltage_v, LAST_STOP_S, tell_going)
+        if mode is ConverterMode.WAIT and self.services is not None:
+            self.services.battery.leave()
 
 
 class _Reactions:

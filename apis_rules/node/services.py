@@ -9,6 +9,7 @@ from apis_rules.charts import grid_master as mastership_chart
 from apis_rules.charts.master import MasterSettings
 from apis_rules.charts.master.planner import Planner
 from apis_rules.charts.unit import UnitBrain, UnitSettings
+from apis_rules.node.battery import Battery
 from apis_rules.node.board import Board
 from apis_rules.node.catalogue import Catalogue
 from apis_rules.node.continuity import Continuity
@@ -63,16 +64,18 @@ class Services:
             self.safety,
             self.supervisor.watch("controller", STALL_S),
         )
+        self.battery = Battery(self.board, self.errors, around.temporary)
         self.user = User(
             self.board,
-            Gates(self.board, self.errors),
+            Gates(self.board, self.errors, self.battery),
             Diary(identity.unit_id, community.decisions if documents.config.decision_log else None),
             self.errors,
             self.supervisor.watch("user", STALL_S),
             around.source,
         )
-        self.mediator = Mediator(community, self.board, self.user)
+        self.mediator = Mediator(community, self.board, self.user, self.battery)
         self.user.attach(self.mediator)
+        self.battery.attach(self.mediator)
         self.continuity = Continuity(records, around.store, self.errors)
         chart = bundled_chart("grid_master")
         self.grid_master = GridMaster(

@@ -89,6 +89,11 @@ class Supervisor:
         for loop in self._loops:
             loop.forgive()
 
+    @property
+    def all_alive(self) -> bool:
+        """Whether every loop goes round."""
+        return all(loop.alive for loop in self._loops)
+
     async def run(self) -> None:
         """Look again and again.
 

@@ -23,6 +23,7 @@ class Surroundings:
         times: the wiring's times in effect.
         write: puts a deal log in its place.
         temporary: stands for ``{tmpdir}`` in file formats.
+        ping: asks once for the page of the hardware watchdog; None where the config names none.
         refusal: why this node may not join, known before it was started; empty where nothing is known against it.
     """
 
@@ -34,3 +35,4 @@ class Surroundings:
     refusal: str = ""
     observing: bool = False
     start_timeout_s: float = 30.0
+    ping: Callable[[], Awaitable[None]] | None = None

@@ -68,7 +68,7 @@ def rules_that_hold(question, **changes):
         (
             {"node__chargeLocked": True},
             DeclineReason.BATTERY_LOCKED,
-            "another node of this battery uses that direction",
+            "this direction of the battery is taken: north/a/E007 claims 2 A",
         ),
         ({"request__amountWh": 49}, DeclineReason.TOO_SMALL, "49 Wh is less than a deal's minimum of 50 Wh"),
         ({"request__amountWh": 50}, None, ""),

@@ -26,7 +26,7 @@ from apis_rules.ports.state import Write
 from apis_rules.ports.types import DealRecord, ErrorEvent, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from apis_rules.grid.plant import Plant
     from apis_rules.node.identity import Documents
@@ -41,6 +41,7 @@ class House:
 
     Attributes:
         files: deal logs, by path.
+        ping: asks for the page of its hardware watchdog, where it has one.
         boots: how often its node was started.
     """
 
@@ -51,6 +52,7 @@ class House:
     node: Node | None = None
     task: asyncio.Task[int] | None = None
     process: ProcessDevice | None = None
+    ping: Callable[[], Awaitable[None]] | None = None
     boots: int = 0
 
     async def write(self, file: Path, content: bytes) -> None:
@@ -105,6 +107,7 @@ class VirtualCommunity:
             source=random.Random(f"{self.seed} {unit_id} {house.boots}"),  # noqa: S311 - chance of a model, no secret
             write=house.write,
             refusal=refusal,
+            ping=house.ping,
         )
         ports = self.store.connect(unit_id)
         line, process = self.store.lines[unit_id], ProcessDevice(house.device)

@@ -65,8 +65,6 @@ def _watchdog(sight: Sight) -> None:
             f"the watchdog is enabled, but {missing} is missing",
             "say what it asks for, or set watchdog.enabled to false",
         )
-    else:
-        sight.warning(("watchdog", "enabled"), "AR209", "the watchdog's page is not asked for yet")
 
 
 def _security(sight: Sight) -> None:
@@ -101,13 +99,6 @@ def _later(sight: Sight) -> None:
             "AR209",
             "the Service Center does not take effect yet",
             "scenario and policy are read from the files; set controlCenter.enabled to false to say so",
-        )
-    if sight.flag("batteryCapacityManagement.enabled", default=False):
-        sight.warning(
-            ("batteryCapacityManagement", "enabled"),
-            "AR209",
-            "nodes at one battery do not yet heed each other",
-            "until they do, run one node per battery",
         )
 
 
