@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((a for a in arguments if not a.startswith("-")), None)
     args = build_parser(verb if verb in VERBS else None).parse_args(arguments)
+    args.arguments = tuple(arguments)
     try:
         code = _module(args.verb).run(args)
         sys.stdout.flush()

@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from apis_rules.documents.wiring import Server as Limits
+from apis_rules.processes import end_with_parent
 from apis_transport.clock import MachineClock
-from apis_transport.embedded import end_with_parent, find_server
+from apis_transport.embedded import find_server
 from apis_transport.server_config import render_cluster, render_server
 
 ROOMY = Limits(max_file_mb=100_000, max_memory_mb=10_000, max_payload_kb=1088)

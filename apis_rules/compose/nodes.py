@@ -6,12 +6,14 @@ import random
 import tempfile
 import uuid
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apis_rules import __version__
 from apis_rules.charts.values import times_in_force
 from apis_rules.compose.reference_policy import compare_policy
+from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.file_lock import Locked, file_lock
@@ -29,15 +31,30 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from apis_rules.compose.options import RunOptions
+    from apis_rules.compose.parent import Parent
     from apis_rules.documents.community import Site
     from apis_rules.documents.config import Watchdog
+    from apis_rules.supervisor.orders import UnitOrders
     from apis_transport.device_hosts import DeviceHosts
 
 
+@dataclass(frozen=True, slots=True)
+class OpenNode:
+    """A node that is ready to run, and how its converter is kept safe without it."""
+
+    node: Node
+    orders: UnitOrders
+
+
 @contextmanager
-def _unit_lock(unit_id: str, folder: Path) -> Iterator[None]:
+def _unit_lock(unit_id: str, folder: Path, parent: Parent) -> Iterator[None]:
+    lock = folder / LOCK_FILE
+    if parent.holds(lock):
+        yield
+        return
     try:
-        with file_lock(folder / "unit.lock"):
+        with file_lock(lock) as descriptor:
+            parent.share(lock, descriptor)
             yield
     except Locked as error:
         message = f"{unit_id} runs already in another process ({error.owner})"
@@ -53,8 +70,8 @@ def _watchdog_page(watchdog: Watchdog) -> Callable[[], Awaitable[None]] | None:
 
 @asynccontextmanager
 async def open_node(
-    site: Site, urls: Sequence[str], folder: Path, hosts: DeviceHosts, options: RunOptions
-) -> AsyncIterator[Node]:
+    site: Site, urls: Sequence[str], folder: Path, hosts: DeviceHosts, options: RunOptions, parent: Parent
+) -> AsyncIterator[OpenNode]:
     """Open a node that is ready to run.
 
     A policy that is not the community's keeps the node from joining: it brings its converter to WAIT and ends.
@@ -65,7 +82,7 @@ async def open_node(
     if site.config is None or site.hw_config is None or site.policy is None or site.scenario is None:
         raise ValueError("a node needs all four of its files")
     config, policy = site.config.model, site.policy.model
-    with _unit_lock(config.unit_id, folder):
+    with _unit_lock(config.unit_id, folder, parent):
         async with open_community(
             urls,
             config.community_id,
@@ -106,6 +123,7 @@ async def open_node(
             times = DriverTimes(policy.controller.request_timeout_s, policy.controller.retry_limit)
             device = open_device(config, hosts, times, community.ports.clock.now_s)
             try:
-                yield Node(identity, documents, NodePorts(community.ports, device), around)
+                node = Node(identity, documents, NodePorts(community.ports, device), around)
+                yield OpenNode(node, compile_orders(documents, folder))
             finally:
                 await device.close()

@@ -22,6 +22,7 @@ from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
+from apis_rules.compose.parent import Supervised, open_parent
 from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.screen import draw
 from apis_rules.compose.summary import sum_up
@@ -31,13 +32,16 @@ from apis_rules.documents.source import refusal
 from apis_rules.errors import InputError, plain_error
 from apis_transport.device_hosts import DeviceHosts
 from apis_transport.embedded import embedded_server
+from apis_transport.kept_server import kept_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from apis_rules.compose.nodes import OpenNode
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.options import RunOptions
     from apis_rules.compose.overview import Overview
+    from apis_rules.compose.parent import Parent
     from apis_rules.documents.community import Site
     from apis_rules.errors import ApisRulesError
     from apis_rules.node.runtime import Node
@@ -49,6 +53,10 @@ LAST_LOOK_S: Final = 2 * REDRAW_S
 """For the view to show the end as well."""
 
 LEAVE_S: Final = 30.0
+SPAN: Final = "span"
+LEFT: Final = "left"
+"""What a process leaves for the one that runs the nodes after it."""
+
 DEAD_S: Final = 10.0
 """How long the example's grid may take to lose its voltage before that is said as it is."""
 
@@ -60,46 +68,55 @@ async def run_nodes(options: RunOptions) -> int:
         InputError: a node cannot start from what it was given.
         ExceptionGroup: of the errors that ended nodes, all converters in WAIT as far as they can be reached.
     """
-    try:
-        return await _run(options)
-    except InputError as error:
-        for sentence in await quiet_after_refusal(
-            config_files(options.target), state_root(options.state_dir), _named_urls(options), error
-        ):
-            print(sentence, file=sys.stderr)
-        raise
+    async with open_parent() as parent:
+        try:
+            return await _run(options, parent)
+        except InputError as error:
+            for sentence in await quiet_after_refusal(
+                config_files(options.target), state_root(options.state_dir), _named_urls(options), error
+            ):
+                print(sentence, file=sys.stderr)
+            raise
 
 
-async def _run(options: RunOptions) -> int:
+async def _run(options: RunOptions, parent: Parent) -> int:
     root = state_root(options.state_dir)
     _check_writable(root)
     async with AsyncExitStack() as stack:
         example = None
         if options.target is None:
-            folder = options.state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apis-rules-")))
+            folder = options.state_dir or _scratch(parent, stack)
             example = await stack.enter_async_context(open_example(options.accelerate, folder))
             sites, nodes_root = example.sites, folder
         else:
             sites, nodes_root = load_sites(options.target), root
-        urls = await _find_store(options, sites, nodes_root, stack)
+        urls = await _find_store(options, sites, nodes_root, stack, parent)
         hosts = await stack.enter_async_context(DeviceHosts())
         nodes = []
         for site in sites:
-            if site.config is not None:
+            # One that had ended by its own decision before the others died stays away.
+            if site.config is not None and site.config.model.unit_id not in parent.kept.get(LEFT, ()):
                 unit = unit_folder(nodes_root, site.config.model)
-                nodes.append(await stack.enter_async_context(open_node(site, urls, unit, hosts, options)))
-        running = _running(urls, sites)
+                nodes.append(await stack.enter_async_context(open_node(site, urls, unit, hosts, options, parent)))
+        running = _running(urls, sites, parent.pid)
         running.save(root)
         stack.callback(running.remove, root)
         onlooker = await stack.enter_async_context(
             open_onlooker(urls, running.community_id, running.cluster_id, running.members, running.default_mode)
         )
-        run = _Run(options, nodes, onlooker)
+        run = _Run(options, nodes, onlooker, parent)
         await run.until_stopped()
         if example is not None:
             await example.until_dead(DEAD_S)
         run.tell_end(None if example is None else example.grid_v)
-        return run.exit_code()
+        code = run.exit_code()
+        parent.decide_end()
+        return code
+
+
+def _scratch(parent: Parent, stack: AsyncExitStack) -> Path:
+    """Return a folder for what nobody asked to be kept."""
+    return Path(parent.scratch or stack.enter_context(tempfile.TemporaryDirectory(prefix="apis-rules-")))
 
 
 def _check_writable(root: Path) -> None:
@@ -150,7 +167,9 @@ def _named_urls(options: RunOptions) -> tuple[str, ...]:
     return tuple(url for url in named if url)
 
 
-async def _find_store(options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack) -> tuple[str, ...]:
+async def _find_store(
+    options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack, parent: Parent
+) -> tuple[str, ...]:
     """Return the URLs of the shared state; start a server of our own where none is named."""
     if urls := _named_urls(options):
         return urls
@@ -164,26 +183,30 @@ async def _find_store(options: RunOptions, sites: Sequence[Site], root: Path, st
             "it is not said where the community's shared state is",
             "--nats nats://HOST:4222, or nats.urls in the config, or 'apis-rules run DIR' for a server of its own",
         )
+    if isinstance(parent, Supervised):
+        return (await stack.enter_async_context(kept_server(root / "store", parent)),)
     server = await stack.enter_async_context(embedded_server(root / "store"))
     return (server.url,)
 
 
-def _running(urls: tuple[str, ...], sites: Sequence[Site]) -> Running:
+def _running(urls: tuple[str, ...], sites: Sequence[Site], pid: int) -> Running:
     first = sites[0]
     if first.config is None or first.policy is None:
         raise ValueError("a node needs all four of its files")
     config, policy = first.config.model, first.policy.model
     members = tuple(policy.member_unit_ids)
-    return Running(urls, config.community_id, config.cluster_id, members, policy.operation_mode, os.getpid())
+    return Running(urls, config.community_id, config.cluster_id, members, policy.operation_mode, pid)
 
 
 class _Run:
     """One run of some nodes in this process."""
 
-    def __init__(self, options: RunOptions, nodes: Sequence[Node], onlooker: Onlooker) -> None:
+    def __init__(self, options: RunOptions, nodes: Sequence[OpenNode], onlooker: Onlooker, parent: Parent) -> None:
         self._options = options
-        self._nodes = nodes
+        self._orders = {n.node.identity.unit_id: n.orders for n in nodes}
+        self._nodes = [n.node for n in nodes]
         self._onlooker = onlooker
+        self._parent = parent
         self._console = Console()
         self._stop = asyncio.Event()
         self._codes: dict[str, int] = {}
@@ -194,9 +217,8 @@ class _Run:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._asked_to_stop)
-        streams = self._onlooker.ports.streams
-        deals_from = await streams.last_seq("DEALLOG") + 1
-        errors_from = await streams.last_seq("ERRLOG") + 1
+        deals_from, errors_from, ends_at_s = await self._span()
+        self._parent.watch(self._alive)
         try:
             async with asyncio.TaskGroup() as tasks:
                 living = [tasks.create_task(self._live(node)) for node in self._nodes]
@@ -204,7 +226,8 @@ class _Run:
                     tasks.create_task(self._onlooker.follow_deals(deals_from)),
                     tasks.create_task(self._onlooker.follow_errors(errors_from)),
                     tasks.create_task(self._show()),
-                    tasks.create_task(self._until()),
+                    tasks.create_task(self._until(ends_at_s)),
+                    tasks.create_task(self._mind_parent()),
                 ]
                 await self._stop.wait()
                 await self._leave(living)
@@ -212,8 +235,34 @@ class _Run:
                 for task in watching:
                     task.cancel()
         finally:
+            self._parent.watch(lambda: None)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+    async def _span(self) -> tuple[int, int, float | None]:
+        """Return with which deal and error the run began, and when it ends; its process may have died meanwhile."""
+        if SPAN not in self._parent.kept:
+            ports = self._onlooker.ports
+            for_s = self._options.for_s
+            deals_from = await ports.streams.last_seq("DEALLOG") + 1
+            errors_from = await ports.streams.last_seq("ERRLOG") + 1
+            self._parent.keep(span=(deals_from, errors_from, None if for_s is None else ports.clock.now_s() + for_s))
+        deals_from, errors_from, ends_at_s = self._parent.kept[SPAN]
+        return deals_from, errors_from, ends_at_s
+
+    def _alive(self) -> bool | None:
+        """Return whether all loops go round; None: not all have begun."""
+        services = [n.services for n in self._nodes if n.identity.unit_id not in self._codes]
+        if not all(services):
+            return None
+        return not any(s.supervisor.stalled for s in services if s is not None)
+
+    async def _mind_parent(self) -> None:
+        """Without the process above, nobody would bring a dead node's converter to WAIT: the nodes end in order."""
+        await self._parent.gone.wait()
+        with contextlib.suppress(OSError):  # a terminal may be gone as well
+            print("the supervisor is gone: the nodes end in order", file=sys.stderr)
+        self._asked_to_stop()
 
     def exit_code(self) -> int:
         """Return what the process ends with.
@@ -256,8 +305,11 @@ class _Run:
 
     async def _live(self, node: Node) -> None:
         unit_id = node.identity.unit_id
+        await self._parent.take_over(self._orders[unit_id])
         try:
             code = await node.run()
+            self._parent.leave(unit_id, at_rest=node.at_rest)
+            self._parent.keep(left=[*self._parent.kept.get(LEFT, ()), unit_id])
         except BaseExceptionGroup as group:
             failure = plain_error(group)
             if failure is None:
@@ -280,10 +332,11 @@ class _Run:
             if waiting:
                 await asyncio.wait(waiting, timeout=LEAVE_S)
 
-    async def _until(self) -> None:
+    async def _until(self, ends_at_s: float | None) -> None:
         """Stop when the time is out, or when as many deals are over as were asked for."""
+        left_s = None if ends_at_s is None else max(0.0, ends_at_s - self._onlooker.ports.clock.now_s())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._options.for_s):
+            async with asyncio.timeout(left_s):
                 wanted = self._options.until_deals
                 while wanted is None or len(self._onlooker.finished) < wanted:  # noqa: ASYNC110 - looked at with the view
                     await asyncio.sleep(REDRAW_S)

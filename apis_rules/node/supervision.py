@@ -109,6 +109,10 @@ class Supervisor:
                 continue
             if self._suspended:
                 continue
-            stalled = [loop.name for loop in self._loops if not loop.alive]
-            if stalled:
+            if stalled := self.stalled:
                 raise LoopStalled(f"no progress: {', '.join(stalled)}")
+
+    @property
+    def stalled(self) -> list[str]:
+        """The loops that stand still."""
+        return [loop.name for loop in self._loops if not loop.alive]

@@ -25,8 +25,8 @@ from apis_rules.errors import Outage
 from apis_rules.ports.bundle import CommunityPorts
 from apis_rules.ports.state import View
 from apis_rules.ports.types import Lock
+from apis_rules.processes import end_with_parent
 from apis_transport.community import open_community
-from apis_transport.embedded import end_with_parent
 from tests.faults.candidate import CAPACITY_A, quick_wiring
 from tests.nats_servers import Cluster, Server
 from tests.transport.small_unit import SmallUnit, run_unit

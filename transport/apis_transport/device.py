@@ -85,13 +85,23 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _decimal(value: float) -> str:
+def decimal(value: float) -> str:
     """Write *value* as the drivers read it: ``350.0``, never ``-0.0`` or ``1e-05``."""
     if not math.isfinite(value):
         raise ValueError(f"{value} is no set-point")
     whole, _, fraction = f"{value:.6f}".partition(".")
     text = f"{whole}.{fraction.rstrip('0') or '0'}"
     return "0.0" if text == "-0.0" else text
+
+
+def wait_set_points(grid_voltage_v: float) -> dict[str, str]:
+    """Return what a driver is sent to set WAIT, by the names of its file."""
+    return {
+        "mode": ConverterMode.WAIT.code,
+        "grid_voltage_v": decimal(grid_voltage_v),
+        "grid_current_a": decimal(0.0),
+        "droop_ratio": decimal(0.0),
+    }
 
 
 class _StoppedByGuardError(Exception):
@@ -184,32 +194,27 @@ class HttpDevice:
             self._set_mode,
             {
                 "mode": mode.code,
-                "grid_voltage_v": _decimal(grid_voltage_v),
-                "grid_current_a": _decimal(grid_current_a),
-                "droop_ratio": _decimal(droop_ratio),
+                "grid_voltage_v": decimal(grid_voltage_v),
+                "grid_current_a": decimal(grid_current_a),
+                "droop_ratio": decimal(droop_ratio),
             },
             guard,
         )
 
     async def set_voltage(self, grid_voltage_v: float, droop_ratio: float, *, guard: Guard | None = None) -> Reading:
         """Move the voltage reference's set-point and droop."""
-        set_points = {"grid_voltage_v": _decimal(grid_voltage_v), "droop_ratio": _decimal(droop_ratio)}
+        set_points = {"grid_voltage_v": decimal(grid_voltage_v), "droop_ratio": decimal(droop_ratio)}
         return await self._set(self._set_voltage, set_points, guard)
 
     async def set_current(self, grid_current_a: float, *, guard: Guard | None = None) -> Reading:
         """Move the current set-point."""
-        return await self._set(self._set_current, {"grid_current_a": _decimal(grid_current_a)}, guard)
+        return await self._set(self._set_current, {"grid_current_a": decimal(grid_current_a)}, guard)
 
     async def stop(self, grid_voltage_v: float) -> Reading:
         """Set WAIT, current 0, droop 0, past everything that is under way."""
         if not self._confirmed:
             await self._read()
-        set_points = {
-            "mode": ConverterMode.WAIT.code,
-            "grid_voltage_v": _decimal(grid_voltage_v),
-            "grid_current_a": _decimal(0.0),
-            "droop_ratio": _decimal(0.0),
-        }
+        set_points = wait_set_points(grid_voltage_v)
         return await self._try_again(lambda: self._ask([self._set_mode], set_points, urgent=True))
 
     async def close(self) -> None:
@@ -294,6 +299,11 @@ def open_device(
         InputError: the driver's file is wrong.
     """
     driver = load_driver(config.system_type)
+    return HttpDevice(driver, config.unit_id, addresses_of(driver, config), hosts, times, now_s, on_failed_attempt)
+
+
+def addresses_of(driver: Driver, config: Config) -> dict[str, str]:
+    """Return name of a host in the driver's file → ``http://HOST:PORT``."""
     addresses = {}
     for name, key in driver.hosts.items():
         endpoint = getattr(config.connection, key.removeprefix("connection."))
@@ -301,4 +311,4 @@ def open_device(
             raise ValueError(f"{key} is missing, which a checked config with this systemType has")
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         addresses[name] = f"http://{host}:{endpoint.port}"
-    return HttpDevice(driver, config.unit_id, addresses, hosts, times, now_s, on_failed_attempt)
+    return addresses

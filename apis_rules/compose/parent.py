@@ -1,0 +1,230 @@
+"""The nodes' side of the process above them (``apis_rules.supervisor``): what they leave with it, what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from apis_rules.supervisor.orders import ALIVE_S, STARTING_S, VARIABLE, Inherited
+from apis_transport.background import background_tasks
+from apis_transport.errors import CannotOpen
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from apis_rules.supervisor.orders import UnitOrders
+
+BEAT_S: Final = 0.5
+TAKE_S: Final = 15.0
+"""Longer than an order of the supervisor's may be under way to a driver."""
+
+
+class Parent:
+    """No process above: everything that it would do is left undone.
+
+    Attributes:
+        gone: set once the process above has died.
+        kept: what the process that ran the nodes before this one has left.
+    """
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.kept: dict[str, Any] = {}
+
+    @property
+    def pid(self) -> int:
+        """The process that stands for the whole run."""
+        return os.getpid()
+
+    @property
+    def scratch(self) -> str:
+        """A folder that lives as long as the run; empty where there is none."""
+        return ""
+
+    def holds(self, lock: Path) -> bool:
+        """Whether the lock was inherited."""
+        _ = lock
+        return False
+
+    def share(self, lock: Path, descriptor: int) -> None:
+        """Let the process above hold a lock too, from the moment at which its unit is taken over."""
+
+    async def take_over(self, orders: UnitOrders) -> None:
+        """Return when nobody but this process orders anything of the unit's converter."""
+
+    def leave(self, unit_id: str, *, at_rest: bool) -> None:
+        """Say that a node has ended by its own decision."""
+
+    def keep(self, **values: Any) -> None:
+        """Leave something for the process that runs the nodes after this one."""
+
+    def decide_end(self) -> None:
+        """Say that the end which comes now is meant."""
+
+    def watch(self, alive: Callable[[], bool | None]) -> None:
+        """Give signs of life as long as *alive* says so; None: not all is running yet."""
+
+
+class Supervised(Parent):
+    """The process above, on the other end of a socket; ``apis_transport.kept_server.Keeper``."""
+
+    def __init__(self, inherited: Inherited) -> None:
+        super().__init__()
+        self.kept = inherited.kept
+        self._inherited = inherited
+        self._socket = socket.socket(fileno=inherited.channel)
+        self._socket.setblocking(False)
+        for descriptor in (inherited.channel, *inherited.locks.values()):
+            os.set_inheritable(descriptor, False)
+        self._server_pid = inherited.server_pid
+        self._to_share: dict[str, int] = {}
+        self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._alive: Callable[[], bool | None] = lambda: None
+
+    @property
+    def pid(self) -> int:
+        """The process that stands for the whole run."""
+        return os.getppid()
+
+    @property
+    def scratch(self) -> str:
+        """A folder that lives as long as the run; empty where there is none."""
+        return self._inherited.scratch
+
+    @property
+    def server_pid(self) -> int:
+        """The nats-server that the process above runs; 0: none."""
+        return self._server_pid
+
+    def holds(self, lock: Path) -> bool:
+        """Whether the lock was inherited."""
+        return str(lock) in self._inherited.locks
+
+    def share(self, lock: Path, descriptor: int) -> None:
+        """Let the process above hold a lock too, from the moment at which its unit is taken over."""
+        self._to_share[str(lock)] = descriptor
+
+    async def take_over(self, orders: UnitOrders) -> None:
+        """Return when nobody but this process orders anything of the unit's converter."""
+        descriptor = self._to_share.pop(orders.lock, None)
+        if descriptor is not None:
+            self._say({"lock": orders.lock}, descriptor)
+        # One that does not answer for so long orders nothing either.
+        with contextlib.suppress(TimeoutError):
+            await self._ask({"take": orders.to_document()}, f"taken {orders.unit_id}", TAKE_S)
+
+    def leave(self, unit_id: str, *, at_rest: bool) -> None:
+        """Say that a node has ended by its own decision."""
+        self._say({"left": unit_id, "at_rest": at_rest})
+
+    def keep(self, **values: Any) -> None:
+        """Leave something for the process that runs the nodes after this one."""
+        self.kept |= values
+        self._say({"keep": values})
+
+    def decide_end(self) -> None:
+        """Say that the end which comes now is meant."""
+        self._say({"decided": True})
+        self._alive = lambda: None
+        self._beat()
+
+    def watch(self, alive: Callable[[], bool | None]) -> None:
+        """Give signs of life as long as *alive* says so; None: not all is running yet."""
+        self._alive = alive
+
+    async def keep_server(self, argv: Sequence[str], log: Path, lock: Path) -> int:
+        """Run a nats-server above; return its process id.
+
+        Raises:
+            CannotOpen: AR523 it does not start, AR524 the store is in use.
+        """
+        asked = {"server": [str(a) for a in argv], "log": str(log), "lock_file": str(lock)}
+        try:
+            answer = await self._ask(asked, "server", TAKE_S)
+        except TimeoutError:
+            raise CannotOpen("AR523", str(argv[0]), "was not started by the supervisor in time") from None
+        failure = str(answer["failure"])
+        if failure.startswith("locked"):
+            owner = failure.removeprefix("locked ") or "another process"
+            raise CannotOpen("AR524", str(lock.parent), f"is in use by {owner}")
+        if failure:
+            raise CannotOpen("AR523", str(argv[0]), f"does not start: {failure}")
+        self._server_pid = int(answer["server_pid"])
+        return self._server_pid
+
+    async def run(self) -> None:
+        """Listen and give signs of life until cancelled, or until the process above is gone."""
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(self._give_signs())
+            try:
+                await self._listen()
+            finally:
+                self.gone.set()
+                beating.cancel()
+
+    async def _give_signs(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_S)
+
+    def _beat(self) -> None:
+        alive = self._alive()
+        if alive is not False:
+            self._say({"alive_for_s": STARTING_S if alive is None else ALIVE_S})
+
+    async def _listen(self) -> None:
+        loop, unread = asyncio.get_running_loop(), b""
+        while True:
+            try:
+                data = await loop.sock_recv(self._socket, 65_536)
+            except ConnectionError:
+                return
+            if not data:
+                return
+            *lines, unread = (unread + data).split(b"\n")
+            for line in lines:
+                answer = json.loads(line)
+                key = f"taken {answer['taken']}" if "taken" in answer else "server"
+                waiting = self._answers.pop(key, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+
+    async def _ask(self, message: dict[str, Any], key: str, within_s: float) -> dict[str, Any]:
+        waiting = self._answers[key] = asyncio.get_running_loop().create_future()
+        self._say(message)
+        async with asyncio.timeout(within_s):
+            answer: dict[str, Any] = await waiting
+        return answer
+
+    def _say(self, message: dict[str, Any], *descriptors: int) -> None:
+        try:
+            socket.send_fds(self._socket, [json.dumps(message).encode() + b"\n"], list(descriptors))
+        except BlockingIOError:
+            return  # it stands still: then nothing is guarded, and a sign of life is worth nothing
+        except OSError:
+            self.gone.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+@asynccontextmanager
+async def open_parent() -> AsyncIterator[Parent]:
+    """Give the process above this one: the supervisor, where there is one."""
+    text = os.environ.pop(VARIABLE, "")
+    if not text:
+        yield Parent()
+        return
+    with Supervised(Inherited.from_text(text)) as parent:
+        async with background_tasks() as tasks:
+            tasks.create_task(parent.run(), name="the process above")
+            yield parent

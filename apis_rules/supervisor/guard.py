@@ -1,0 +1,79 @@
+"""Keeps one converter safe while its node is not there: a thread of its own, so that no driver waits for another."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from apis_rules.supervisor.driver import ask
+from apis_rules.supervisor.duty import Shown, decide_step, note_order
+from apis_rules.supervisor.orders import now_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from apis_rules.supervisor.orders import UnitOrders
+
+_WORDS: Final = {
+    Shown.CURRENT: "charged or discharged",
+    Shown.HOLDING: "held the voltage for as long as it may",
+    Shown.OTHER: "was in a mode that is not known",
+}
+
+
+class Guard:
+    """The duty for one converter, from ``start`` until ``end``. *tell* is given a sentence for people."""
+
+    def __init__(self, orders: UnitOrders, tell: Callable[[str], None]) -> None:
+        self.orders = orders
+        self._tell = tell
+        self._duty = orders.begin_duty()
+        self._ended = threading.Event()
+        self._hurry = False
+        self._over = threading.Event()
+        self._told: Shown | None = None
+        self._thread = threading.Thread(target=self._run, name=f"guard {orders.unit_id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Look no more; ``left_alone`` says when nothing of it can reach the converter any more."""
+        self._ended.set()
+
+    def hurry(self) -> None:
+        """Give a holder no more time."""
+        self._hurry = True
+
+    @property
+    def over(self) -> bool:
+        """Whether the converter was in WAIT for long enough when last seen."""
+        return self._over.is_set()
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether no order is under way any more."""
+        return not self._thread.is_alive() and now_s() >= self._duty.unsettled_until_s
+
+    def _run(self) -> None:
+        orders = self.orders
+        while not self._ended.is_set():
+            asked_at_s = now_s()
+            shown = orders.show(ask(orders.read_url, orders.request_timeout_s))
+            step = decide_step(self._duty, shown, asked_at_s, now_s(), hurry=self._hurry)
+            self._duty = step.duty
+            if step.over:
+                self._over.set()
+            else:
+                self._over.clear()
+            if step.order_wait and not self._ended.is_set():
+                answered = ask(orders.wait_url, orders.request_timeout_s) is not None
+                self._duty = note_order(self._duty, now_s(), answered=answered)
+                self._tell_once(shown)
+            self._ended.wait(max(0.0, step.look_at_s - now_s()))
+
+    def _tell_once(self, shown: Shown) -> None:
+        if shown is not self._told:
+            self._told = shown
+            self._tell(f"{self.orders.unit_id}: without its node the converter {_WORDS[shown]}; WAIT is ordered")
