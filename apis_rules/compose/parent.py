@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from apis_rules.supervisor.orders import UnitOrders
 
 BEAT_S: Final = 0.5
-TAKE_S: Final = 15.0
+TAKE_S: Final = 20.0
 """Longer than an order of the supervisor's may be under way to a driver."""
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.cli import main
@@ -25,7 +26,6 @@ from apis_transport.clock import MachineClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 UNITS = ("E001", "E002", "E003", "E004")
 LOW_V, HIGH_V = 300.0, 380.0
@@ -157,6 +157,18 @@ class Houses:
         self.stop()
 
 
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _alive(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 class Program:
     """``apis-rules`` in a process and a process group of its own; its lines are kept with the time they came."""
 
@@ -216,13 +228,38 @@ class Program:
         assert moment_s is not None, f"it has ended without a line with {text!r}\n{self.told}"
         return moment_s
 
+    @property
+    def pid(self) -> int:
+        """The process that was started: the supervisor, where the command has one."""
+        return self._process.pid
+
+    def child(self, word: str) -> int | None:
+        """Return the process below with *word* among its arguments, None where there is none."""
+        for pid in _children(self._process.pid):
+            with suppress(OSError):
+                if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
+
+    @property
+    def nodes(self) -> int:
+        """The process in which the nodes run."""
+        pid = self.child("--no-supervisor")
+        assert pid is not None, f"there are no nodes\n{self.told}"
+        return pid
+
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole process group, as a terminal does."""
+        """Send a signal to the process group of the terminal, as that does."""
         os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
-        self._process.kill()
+        """End the program with everything below it, as a loss of power does."""
+        below = _children(self._process.pid)
+        for pid in (self._process.pid, *below):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait(10)
+        until(lambda: not any(_alive(pid) for pid in below), 10, "the processes below are gone")
 
     def end(self, within_s: float) -> int:
         """Wait for the end; return the exit code."""
@@ -239,8 +276,7 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         if self.running:
-            self.signal(signal.SIGKILL)
-            self._process.wait(10)
+            self.kill()
         for reader in self._readers:
             reader.join(10)
         for stream in (self._process.stdout, self._process.stderr):

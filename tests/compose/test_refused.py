@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def refused(folder: Path, unit_id: str, *more: object) -> str:
     """Start a unit that cannot be started; return what was said, which is never a traceback."""
     config, state = folder / f"config.{unit_id}.json", folder / "state"
-    said = ask("run", config, "--state-dir", state, "--start-timeout", "1", *more, expect=2)
+    said = ask("run", "--no-supervisor", config, "--state-dir", state, "--start-timeout", "1", *more, expect=2)
     assert "Traceback" not in said
     assert "AR" in said
     return said
@@ -99,7 +99,7 @@ def test_a_converter_found_active_is_brought_to_wait(
 def test_a_state_folder_that_cannot_be_is_refused(houses: Houses, folder: Path, state: str) -> None:
     """A file in its place, or one that nobody can write in, is named, and an active converter is brought to WAIT."""
     houses.set_mode("E001", ConverterMode.CHARGE)
-    said = ask("run", folder / "config.E001.json", "--state-dir", folder / state, expect=2)
+    said = ask("run", "--no-supervisor", folder / "config.E001.json", "--state-dir", folder / state, expect=2)
     assert "AR104 error: cannot keep what nodes store" in said
     assert "Traceback" not in said
     assert houses.all_wait()
@@ -107,7 +107,7 @@ def test_a_state_folder_that_cannot_be_is_refused(houses: Houses, folder: Path, 
 
 def test_a_lost_store_is_made_anew_only_when_told_to(houses: Houses, folder: Path) -> None:
     """Nodes refuse to start over a store that is gone, and start where ``--new-store`` says that it is lost."""
-    start = ("run", folder, "--state-dir", folder / "state")
+    start = ("run", "--no-supervisor", folder, "--state-dir", folder / "state")
     ask(*start, "--for", "1ms")
     shutil.rmtree(folder / "state" / "store")
     assert "--new-store" in ask(*start, "--for", "1ms", expect=2)
@@ -167,7 +167,8 @@ def test_what_a_running_community_does_not_admit(houses: Houses, folder: Path, s
         assert "AR702" in refused(folder, "E001", "--nats", server.url)
         other = folder / "other"
         config = folder / "config.E001.json"
-        said = ask("run", config, "--nats", server.url, "--state-dir", other, "--start-timeout", "1", expect=2)
+        start = ("run", "--no-supervisor", config, "--nats", server.url)
+        said = ask(*start, "--state-dir", other, "--start-timeout", "1", expect=2)
         assert "AR518" in said
         policy = json.loads((folder / "policy.json").read_text())
         policy["mediator"]["negotiationTimeoutMsec"] += 1
