@@ -35,7 +35,10 @@ def orders(folder: Path, driver: str) -> UnitOrders:
     addresses = Addresses(("127.0.0.1", 4390), {"E001": ("127.0.0.1", 4380)}, {"E001": ("127.0.0.1", 4381)})
     write_configs(folder, ["E001"], addresses, driver)
     site = load_site(folder / "config.E001.json")
-    assert site.config and site.hw_config and site.policy and site.scenario
+    assert site.config
+    assert site.hw_config
+    assert site.policy
+    assert site.scenario
     documents = Documents(
         site.config.model,
         site.hw_config.model,
