@@ -151,12 +151,17 @@ class Candidate:
         await self.ports.commands.send("E1", order, term)
 
     async def fact(self, term: Term, number: int) -> None:
-        """Write something once; where the outcome is unknown, ask the store by writing again on the same condition."""
+        """Write something once; where the outcome is unknown, ask the store by writing again on the same conditions.
+
+        Fenced and on its own revision, as the master writes its records: the fence alone would let an attempt without
+        an answer land after a later one and take its place.
+        """
         key = f"fact.{self.name}-{term.epoch.number}-{number}"
         for attempt in range(20):
             value = f"{attempt}"
             try:
-                revision = await self.ports.ctl.write(Write(key, value.encode(), term.fence))
+                carrier = Write("carrier", key.encode(), term.fence)
+                revision = await self.ports.ctl.write(carrier, Write(key, value.encode(), At(key, 0)))
             except Unknown:
                 tell("unsure", key=key, value=value, epoch=term.epoch.number)
             except Conflict:
