@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from apis_rules.charts.modes import effective_mode
 from apis_rules.node.unit_clock import UnitClock, local_unit_time_s
-from apis_rules.ports.feed import Feeds
+from apis_rules.ports.feed import Feed, Feeds
 from apis_rules.ports.types import (
     ApisData,
     BatteryData,
@@ -19,7 +19,7 @@ from apis_rules.ports.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from apis_rules.node.identity import Documents, Identity
@@ -67,12 +67,13 @@ class Board:
         self.is_master = False
         self.trading = ""
         self._changes: Feeds[str] = Feeds()
+        self._told: tuple[tuple[object, ...], UnitData] | None = None
 
     def changed(self, what: str) -> None:
         """Wake whoever waits for a change."""
         self._changes.put(what)
 
-    def changes(self) -> AsyncIterator[str]:
+    def changes(self) -> Feed[str]:
         """Yield the name of each change from now on."""
         return self._changes.open()
 
@@ -121,9 +122,26 @@ class Board:
     def unit_data(self) -> UnitData:
         """Return the unit's data with the keys of specification section 8."""
         identity, reading = self.identity, self.reading
-        document = dict(reading.document) if reading else {}
         deals = tuple(self.records.deals_of(identity.unit_id))
-        effective = self.effective_mode
+        community, effective = self.community_mode, self.effective_mode
+        documents = self.documents
+        of = (
+            reading,
+            documents.policy,
+            documents.hw_config,
+            deals,
+            self.is_master,
+            community,
+            self.local_mode,
+            effective,
+        )
+        if self._told is None or self._told[0] != of:
+            self._told = of, self._make_unit_data(deals, effective)
+        return self._told[1]
+
+    def _make_unit_data(self, deals: tuple[str, ...], effective: OperationMode) -> UnitData:
+        identity, reading = self.identity, self.reading
+        document = dict(reading.document) if reading else {}
         return UnitData.model_validate(
             {
                 **document,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -66,6 +66,7 @@ class Records:
     def __init__(self, view: View) -> None:
         self._view = view
         self._parsed: dict[str, tuple[int, WireModel]] = {}
+        self._listed: dict[str, tuple[Mapping[str, Entry], dict[str, Any]]] = {}
 
     @property
     def fresh(self) -> bool:
@@ -138,12 +139,17 @@ class Records:
             found.setdefault(deal_id, {})[unit_id] = request
         return found
 
-    def _all(self, prefix: str, kind: type[M]) -> dict[str, tuple[M, int]]:
+    def _all(self, prefix: str, kind: type[M]) -> Mapping[str, tuple[M, int]]:
+        entries = self._view.entries(prefix)
+        known = self._listed.get(prefix)
+        if known is not None and known[0] == entries:
+            return known[1]
         found = {}
-        for key, entry in self._view.entries(prefix).items():
+        for key, entry in entries.items():
             record = self._one(key, kind)
             if record is not None:
                 found[key.removeprefix(prefix)] = (record, entry.revision)
+        self._listed[prefix] = entries, found
         return found
 
     def _one(self, key: str, kind: type[M]) -> M | None:

@@ -81,6 +81,7 @@ class User:
         asked_at_s = self._board.clock.now_s()
         while True:
             self._progress.beat()
+            changes.skip()
             situation = self._situation()
             if situation != asked_for:
                 with self._progress.waiting(SHY_S):

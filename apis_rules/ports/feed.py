@@ -29,6 +29,10 @@ class Feed(Generic[T]):
         self._items.append(item)
         self._some.set()
 
+    def skip(self) -> None:
+        """Forget what is waiting: who looks at how things stand now needs one sign, not one per change."""
+        self._items.clear()
+
     def __aiter__(self) -> Feed[T]:
         return self
 

@@ -131,4 +131,6 @@ class Bucket:
 
 def covers(prefixes: Sequence[str], key: str) -> bool:
     """Whether one of *prefixes* covers *key*: a prefix that ends with a dot, a whole key, or nothing for everything."""
-    return not prefixes or any(p in {"", key} or (p.endswith(".") and key.startswith(p)) for p in prefixes)
+    if not prefixes:
+        return True
+    return any(p in (key, "") or (p[-1] == "." and key.startswith(p)) for p in prefixes)

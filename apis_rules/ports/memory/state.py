@@ -84,7 +84,10 @@ class MemoryView:
 
     def entries(self, prefix: str = "") -> Mapping[str, Entry]:
         """Return every present key below *prefix*."""
-        return {k: e for k, e in self._picture.items() if e.value is not None and covers((prefix,), k)}
+        if prefix and not prefix.endswith("."):
+            entry = self._picture.get(prefix)
+            return {} if entry is None or entry.value is None else {prefix: entry}
+        return {k: e for k, e in self._picture.items() if k.startswith(prefix) and e.value is not None}
 
     @property
     def fresh(self) -> bool:
