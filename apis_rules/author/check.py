@@ -39,6 +39,7 @@ CHECKERS: Final[Mapping[Kind, str]] = {
     Kind.WALK: "apis_rules.charts.walks:check_document",
     Kind.WIRING: "apis_rules.documents.wiring:check_document",
     Kind.DRIVER: "apis_rules.documents.driver:check_document",
+    Kind.FAULTS: "apis_rules.grid.fault_script:check_document",
     Kind.LOGGING: "apis_rules.documents.logging_properties:check_document",
 }
 """Who checks the other kinds: ``module:function`` of (document, findings)."""

@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     WIRING = "wiring"
     DRIVER = "driver"
     LOGGING = "logging"
+    FAULTS = "faults"
     EXAMPLE = "example"
 
 
@@ -56,6 +57,7 @@ _TELLING: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.WIRING: frozenset({"buckets", "subjects", "streams"}),
     Kind.DRIVER: frozenset({"driver", "hosts", "set_mode", "set_voltage", "set_current"}),
     Kind.LOGGING: frozenset({"handlers", ".level"}),
+    Kind.FAULTS: frozenset({"faults", "random"}),
     Kind.EXAMPLE: frozenset({"unit", "units", "event", "node", "branch"}),
 }  # fmt: skip
 """Keys at the top of a document that only this kind has."""

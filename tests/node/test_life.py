@@ -65,6 +65,7 @@ async def holder_restarts() -> None:
         record = next(r for r in w.final_records if r.deal_id == deal_id)
         assert record.abort_reason is None, "the deal went on under the same voltage"
         assert record.cumulate_amount_wh == pytest.approx(record.deal_amount_wh, rel=0.02)
+        await w.until(lambda: not w.unwritten(), 5, "deal logs")
         w.check_grid()
         w.check_books()
 
@@ -91,6 +92,7 @@ async def one_ends(*, holder: bool) -> None:
         ended = {r.deal_id: r for r in w.final_records}
         assert all(ended[i].abort_reason is None for i in others)
         assert not w.events("hand_over_failed")
+        await w.until(lambda: not w.unwritten(), 5, "deal logs")
         w.check_grid()
         w.check_books()
 

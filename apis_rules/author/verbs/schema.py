@@ -23,6 +23,7 @@ OWN_FORMS: Final = {
     Kind.RULES: "apis_rules.decide.rulefile:RuleFileModel",
     Kind.CASES: "apis_rules.author.case_files:CaseFileModel",
     Kind.WIRING: "apis_rules.documents.wiring:Wiring",
+    Kind.FAULTS: "apis_rules.grid.fault_script:FaultScript",
 }
 """Files of our own form: their schema is that of the model that reads them."""
 
@@ -32,7 +33,7 @@ KINDS: Final = (*MODELS, *OWN_FORMS)
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "kind", nargs="?", choices=[kind.value for kind in MODELS], help="whose schema; none: all of them"
+        "kind", nargs="?", choices=[kind.value for kind in KINDS], help="whose schema; none: all of them"
     )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="write KIND.schema.json files there instead of printing"
