@@ -218,6 +218,10 @@ def _branch_current_a(view: str) -> Callable[[Facts], float | None]:
     return total
 
 
+def _branch_dealing_units(view: str) -> Callable[[Facts], float]:
+    return lambda facts: float(len(_dealing_units(facts) & set(_list(facts, "branch", view))))
+
+
 def _branch_unknown(facts: Facts) -> float:
     currents = _currents(facts)
     members = {*_list(facts, "branch", "forwardUnitIds"), *_list(facts, "branch", "backwardUnitIds")}
@@ -272,14 +276,23 @@ def _entries() -> Iterator[DerivedFact]:
     yield DerivedFact("missing_dealing_units", text, dealing, "E002", _missing_dealing_units)
     current = "of these, the units whose data are there, but not their grid current"
     yield DerivedFact("dealing_units_without_current", text, current, "E002", _dealing_units_without_current)
-    forward = "sum of the grid currents in front of the branch; an unknown one counts 0"
-    yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), branch)
-    backward = "the same behind the branch"
-    yield DerivedFact("branch_backward_a", number, backward, -4.0, _branch_current_a("backwardUnitIds"), branch)
     member = "whether the unit that sent it is a member of the community"
     yield DerivedFact("requester_is_member", flag, f"request: {member}", True, _is_member("request"))
     acceptor = _is_member("accept")
     yield DerivedFact("acceptor_is_member", flag, f"accept: {member}", True, acceptor, frozenset({"accept"}))
+    yield from _branch_entries(branch)
+
+
+def _branch_entries(branch: frozenset[str]) -> Iterator[DerivedFact]:
+    number = FactKind.NUMBER
+    forward = "sum of the grid currents in front of the branch; an unknown one counts 0"
+    yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), branch)
+    backward = "the same behind the branch"
+    yield DerivedFact("branch_backward_a", number, backward, -4.0, _branch_current_a("backwardUnitIds"), branch)
+    on = "units in front of the branch whose converter is switched on for a deal, and the holder of the voltage there"
+    yield DerivedFact("branch_forward_units", number, on, 1.0, _branch_dealing_units("forwardUnitIds"), branch)
+    on = "the same behind the branch"
+    yield DerivedFact("branch_backward_units", number, on, 1.0, _branch_dealing_units("backwardUnitIds"), branch)
     unknown = "units of the branch whose grid current is unknown"
     yield DerivedFact("branch_unknown_units", number, unknown, 0.0, _branch_unknown, branch)
 

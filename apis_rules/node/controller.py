@@ -67,6 +67,7 @@ log = logging.getLogger("apis_rules.controller")
 MEMORY_FILE: Final = "unit.json"
 ANNOUNCE_LIMIT_S: Final = 60.0
 FRESH_LIMIT_S: Final = 6.0
+LOOK_S: Final = 1.0
 PUBLISHED_LIFE_S: Final = 20
 DATA_KEY: Final = "data."
 
@@ -109,6 +110,7 @@ class Controller:
         self._due_s = step.due_s
         self._first_actions = step.actions
         self._published_at_s = float("-inf")
+        self._checked_at_s = float("-inf")
 
     def exchange_brain(self, brain: UnitBrain) -> None:
         """Go by other settings from the next event on."""
@@ -178,7 +180,9 @@ class Controller:
         clock = self._ports.community.clock
         while True:
             self._progress.beat()
-            wait_s = min(max(0.0, self._due_s - clock.now_s()), 1.0)
+            if not self._board.reading_fresh and clock.now_s() - self._checked_at_s >= LOOK_S:
+                self._check()  # a driver that gives no answer gives no occasion either
+            wait_s = min(max(0.0, self._due_s - clock.now_s()), LOOK_S)
             try:
                 async with asyncio.timeout(wait_s):
                     event: Event = await self._events.get()
@@ -305,8 +309,14 @@ class Controller:
             read_at_s=reading.sent_at_s,
             unit_time_s=unit_time_s,
         )
-        for event in self._safety.look(self._board, self._errors, clock.now_s(), switching=self._suppressed()):
-            self.put(event)
+        self._check()
+
+    def _check(self) -> None:
+        """Ask the safety rules about the last reading, where there is one."""
+        now_s = self._checked_at_s = self._ports.community.clock.now_s()
+        if self._board.reading is not None:
+            for event in self._safety.look(self._board, self._errors, now_s, switching=self._suppressed()):
+                self.put(event)
 
     def _suppressed(self) -> bool:
         return self._brain.checks_suppressed(self.unit, self._ports.community.clock.now_s())

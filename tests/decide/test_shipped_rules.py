@@ -304,10 +304,11 @@ def test_no_write_passes_a_hard_limit(changes, rules):
 
 def test_g07_looks_at_a_branch_from_both_ends():
     """More than 5 A in front of the branch or behind it is an error, at once, for that branch."""
-    assert rules_that_hold("global-safety", units__0__dcdc__meter__ig=5.0, units__1__dcdc__meter__ig=-5.0) == []
-    for front, behind in ((5.1, -5.0), (-5.1, 5.0), (5.0, -5.1)):
+    # What the meter of the one unit at each end may err by is allowed: 0.125 A.
+    assert rules_that_hold("global-safety", units__0__dcdc__meter__ig=5.12, units__1__dcdc__meter__ig=-5.12) == []
+    for front, behind in ((5.13, -5.0), (-5.13, 5.0), (5.0, -5.13)):
         decision = ask("global-safety", units__0__dcdc__meter__ig=front, units__1__dcdc__meter__ig=behind)
-        assert [(h.rule.id, h.element, h.pending) for h in decision.hits] == [("G07", "line-1", False)]
+        assert [(h.rule.id, h.element, h.pending) for h in decision.hits] == [("G07", "line-1", True)]
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ import asyncio
 
 import pytest
 
+from apis_rules.documents.reading import load_policy
 from apis_rules.grid.faults import Fault, FaultKind
 from apis_rules.ports.types import ErrorEvent, Level, OperationMode
 from apis_rules.ports.virtual_time import run_virtual
-from tests.node.world import SCRAM_DELAY_S, SMALL_DEALS, World, world
+from tests.node.world import RULES, SCRAM_DELAY_S, SMALL_DEALS, World, world
 
 ACCELERATION = 20.0
 RSOC = [80, 30, 75, 25]
+SAFETY = load_policy(RULES / "policy.json").model.safety.to_document()
 TOLD_S = 15.0
 """Two collections of data, the debounce and a second strike."""
 
@@ -103,5 +105,45 @@ def test_a_member_that_stays_away_is_told_once() -> None:
             end_s = loop.time() + 20
             await w.until(lambda: loop.time() > end_s, 30)
             assert [e.message for e in w.events("G03")] == [f"there are no data of {away}"]
+
+    run_virtual(scene())
+
+
+def test_a_driver_that_gives_no_answer() -> None:
+    """L33: told at twice the acquisition period though nothing comes that could be asked about; its deals end.
+
+    Once the driver answers again its converter is set to WAIT.
+    """
+
+    async def scene() -> None:
+        async with world(2, acceleration=ACCELERATION, seed=5, policy=SMALL_DEALS, rsoc=RSOC[:2]) as w:
+            unit_id, _ = await trading(w)
+            add(w, Fault(kind=FaultKind.SILENT, unit=unit_id, for_s=40.0 * w.acceleration))
+            await w.until(lambda: [e for e in w.events("L33") if e.level is Level.ERROR], 13.0, "not told")
+            assert {e.unit_id for e in w.events("L33")} == {unit_id}
+            assert w.mode(unit_id) != "WAIT", "nobody can reach it"
+            await w.until(lambda: w.mode(unit_id) == "WAIT", 35.0, "not set at first contact")
+            await w.at_rest(30)
+            w.check_books()
+
+    run_virtual(scene())
+
+
+def test_noise_on_a_full_line_stops_nobody() -> None:
+    """G07: a deal that fills a line to its capacity goes on although noisy meters show more from time to time."""
+    topology = {
+        "enabled": True,
+        "branchIds": ["line"],
+        "branchAssociation": {"line": {"forwardUnitIds": ["E001"], "backwardUnitIds": ["E002"]}},
+        "branchCurrentCapacityA": {"line": 2.0},
+    }
+
+    async def scene() -> None:
+        policy = {**SMALL_DEALS, "safety": {**SAFETY, "gridTopologyBasedEvaluation": topology}}
+        async with world(2, acceleration=5.0, seed=5, policy=policy, rsoc=RSOC[:2]) as w:
+            await trading(w)
+            await w.until(lambda: w.final_records, 90, "the deal's end")
+            assert w.peak.units_a["E001"] >= 1.98
+            assert not [line for line in told(w) if line.startswith("G07 HARDWARE:GLOBAL:ERROR")]
 
     run_virtual(scene())
