@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from apis_rules.compose.onlooker import Onlooker
 from apis_rules.compose.simulation.community import VirtualCommunity
 from apis_rules.compose.simulation.invariants import Dealless
 from apis_rules.documents.config import Config
@@ -16,7 +17,10 @@ from apis_rules.grid.invariants import HoldersAtOnce, PeakCurrent, UnheldCurrent
 from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
 from apis_rules.grid.settings import community
+from apis_rules.node.controller import DATA_KEY
+from apis_rules.node.messages import MASTER_KEY
 from apis_rules.node.identity import Documents
+from apis_rules.node.records import WATCHED, Records
 from apis_rules.ports.types import ConverterMode, ErrorEvent, OperationMode
 from apis_rules.resources import data_dir
 
@@ -206,6 +210,16 @@ async def world(
         yield opened
     finally:
         await opened.close()
+
+
+@asynccontextmanager
+async def operator(w: World) -> AsyncIterator[Onlooker]:
+    """Open the operator's look at a community, with which ``compose.steer`` works as the verbs do."""
+    ports = w.store.connect("operator")
+    async with ports.ctl.watch(*WATCHED) as ctl, ports.unit.watch(DATA_KEY, MASTER_KEY) as units:
+        await ctl.wait_fresh()
+        await units.wait_fresh()
+        yield Onlooker(ports, Records(ctl), units, w.unit_ids, w.policy.operation_mode)
 
 
 def pair(acceleration: float) -> AbstractAsyncContextManager[World]:

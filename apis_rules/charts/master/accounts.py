@@ -129,6 +129,14 @@ def is_absent(round_: Round, unit_id: str) -> bool:
     return round_.absent.get(unit_id, 0.0) >= round_.settings.absence_s
 
 
+def is_given_up(round_: Round, unit_id: str) -> bool:
+    """Whether nothing is to be had of the unit: it is silent, and a new term has had the time to hear of it."""
+    unit = round_.unit(unit_id)
+    unheard = (unit is None or unit.data is None) and unit_id not in round_.exclusions
+    new_term = round_.now_s - round_.picture.term_started_s < round_.settings.reading_age_s
+    return is_silent(round_, unit_id) and not (unheard and new_term)
+
+
 def _is_at_work(round_: Round, unit_id: str) -> bool:
     sent = round_.sent.get(unit_id)
     return sent is not None and not sent.stops

@@ -148,6 +148,8 @@ def place_of(round_: Round, deal: Deal) -> str:
         )
     if grid.state != "held" or not any(d.state == "started" for d in round_.deals.values()):
         return "wait"
+    if not _is_holder_read(round_):
+        return "wait"  # its current before this deal is what the compensation will compare with
     if grid.holder in deal.record.units:
         return "here"
     return "move" if wants_move(round_, deal) else "elsewhere"
@@ -166,15 +168,16 @@ def _sampled_facts(round_: Round, deal: Deal) -> dict[str, object]:
 def is_sampled(round_: Round, deal: Deal) -> bool:
     """Whether parties and holder were read just now and since their last switch; asks for what is missing."""
     units = {*deal.record.units, *accounts.holders(round_)}
-    units -= {u for u in units if accounts.is_silent(round_, u)}
+    units -= {u for u in units if accounts.is_given_up(round_, u)}
     switched_s = max((round_.ended.get(u, float("-inf")) for u in units), default=float("-inf"))
     good = True
     for unit_id in units:
-        unit = round_.picture.units[unit_id]
-        age_s = round_.now_s - unit.read_at_s
+        unit = round_.unit(unit_id)
+        read_at_s = float("-inf") if unit is None else unit.read_at_s
+        age_s = round_.now_s - read_at_s
         waited_s = round_.now_s - round_.wanted.get(unit_id, round_.now_s)
         allowed_s = round_.settings.sample_age_s if waited_s < READING_WAIT_S else round_.settings.reading_age_s
-        if unit.read_at_s < switched_s or age_s > allowed_s:
+        if read_at_s < switched_s or age_s > allowed_s:
             round_.want(unit_id)
             good = False
     return good
@@ -186,12 +189,17 @@ def adjustable_unit(round_: Round, deal: Deal) -> str:
 
 
 def deviation_of(round_: Round, deal: Deal) -> float | None:
-    """Return the holder's current less what set-points and drift make of it, the deal at its nominal current."""
+    """Return the holder's current less what set-points and drift make of it, the deal at its nominal current.
+
+    None while that is not known: the holder was not read since the last switch, or another command is under way.
+    """
     holder = round_.grid.holder
     unit = round_.unit(holder) if holder else None
-    if unit is None or unit.grid_current_a is None:
+    low_a, high_a = _others_span_a(round_, deal)
+    open_a = high_a - low_a - 2 * sum(round_.excluded_a.values())
+    if unit is None or unit.grid_current_a is None or open_a > SMALL_A or not _is_holder_read(round_):
         return None
-    others_a = _others_expected_a(round_, deal)
+    others_a = (low_a + high_a) / 2
     nominal_a = 0.0
     for unit_id in deal.record.units:
         if unit_id != holder:
@@ -200,9 +208,14 @@ def deviation_of(round_: Round, deal: Deal) -> float | None:
     return unit.grid_current_a - (others_a + nominal_a + deal.detail.drift_a)
 
 
-def _others_expected_a(round_: Round, deal: Deal) -> float:
-    low_a, high_a = _others_span_a(round_, deal)
-    return (low_a + high_a) / 2
+def _is_holder_read(round_: Round) -> bool:
+    """Whether the holder was read since the last switch of any unit, which its current shows; asks for it where not."""
+    holder = round_.grid.holder or ""
+    unit = round_.unit(holder)
+    if unit is not None and unit.read_at_s >= max(round_.ended.values(), default=float("-inf")):
+        return True
+    round_.want(holder)
+    return False
 
 
 def _others_span_a(round_: Round, deal: Deal) -> tuple[float, float]:
@@ -252,13 +265,13 @@ def _ending_facts(round_: Round, deal_id: str, deal: Deal) -> dict[str, object]:
     reference, partner = reference_of(deal), partner_of(deal)
     holding = accounts.holders(round_) if round_.grid.state not in accounts.DEAD_GRID else ()
     role = "off"
-    if reference not in holding and side_of(deal, reference).on and not accounts.is_silent(round_, reference):
+    if reference not in holding and side_of(deal, reference).on and not accounts.is_given_up(round_, reference):
         role = "current"
     elif any(u in holding for u in deal.record.units):
         role = "holder"
     others = [d for d in accounts.live_deals(round_) if d.record.deal_id != deal_id]
     facts: dict[str, object] = {
-        "partner_off": not side_of(deal, partner).on or accounts.is_silent(round_, partner),
+        "partner_off": not side_of(deal, partner).on or accounts.is_given_up(round_, partner),
         "role": role,
         "needed": bool(others),
         "shared": any(round_.grid.holder in d.record.units for d in others),
