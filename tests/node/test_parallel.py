@@ -68,7 +68,9 @@ class Watch:
 
 
 @asynccontextmanager
-async def trading(rsoc: list[float], acceleration: float, **changes: Any) -> AsyncIterator[tuple[World, Watch, Onlooker]]:
+async def trading(
+    rsoc: list[float], acceleration: float, **changes: Any
+) -> AsyncIterator[tuple[World, Watch, Onlooker]]:
     """Open a community; when the test is through with it, it is stopped, and its grid and its books are checked."""
     policy = deals_of_1_a(**changes)
     async with world(len(rsoc), acceleration=acceleration, seed=3, policy=policy, rsoc=rsoc, ideal=True) as w:
@@ -76,6 +78,7 @@ async def trading(rsoc: list[float], acceleration: float, **changes: Any) -> Asy
             yield w, Watch(w), op
         await w.operator_sets("stop")
         await w.at_rest(30)
+        await w.until(lambda: not w.unwritten(), 5, "deal logs")
         w.check_still()
         w.check_grid()
         w.check_books()
