@@ -18,8 +18,8 @@ from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
 from apis_rules.grid.settings import community
 from apis_rules.node.controller import DATA_KEY
-from apis_rules.node.messages import MASTER_KEY
 from apis_rules.node.identity import Documents
+from apis_rules.node.messages import MASTER_KEY
 from apis_rules.node.records import WATCHED, Records
 from apis_rules.ports.types import ConverterMode, ErrorEvent, OperationMode
 from apis_rules.resources import data_dir
