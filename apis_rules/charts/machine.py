@@ -19,7 +19,7 @@ only when it meets them; a chart has therefore passed ``check`` before it is com
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
@@ -36,8 +36,6 @@ from apis_rules.documents.diagnostics import Findings
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from apis_rules.charts.model import EffectCall
     from apis_rules.decide.explain import Explanation
     from apis_rules.decide.tree import Condition
@@ -105,6 +103,9 @@ class Plan(Generic[R]):
         return self.taken is not None and self.taken.answer.target is not None
 
 
+Guard: TypeAlias = Callable[[Mapping[str, object]], bool]
+"""Whether an edge may be taken, given the facts and the chart's values."""
+
 Effect: TypeAlias = Callable[..., None]
 """``(draft, argument, ...) -> None``; pure but for what it does to the draft."""
 
@@ -157,30 +158,40 @@ class Machine(Generic[R]):
         self.values = dict(values)
         self._fact_names = frozenset(chart.facts)
         self._edges = chart.answers
+        guards = {id(t): self._compiled(t.answer.guard.condition) for t in chart.transitions if t.answer.guard}
+        self._guards = {
+            (state, event): tuple(guards[id(t)] for t in edges)
+            for state, events in self._edges.items()
+            for event, edges in events.items()
+            if all(t.answer.guard for t in edges)
+        }
         self._machine = transitions.Machine(
             model=None,
             states=[
                 transitions.State(name, on_enter=[_bind(effects, call) for call in leaf.entry])
                 for name, leaf in chart.leaves.items()
             ],
-            transitions=[self._edge(effects, t) for t in chart.transitions],
+            transitions=[self._edge(effects, t, guards.get(id(t))) for t in chart.transitions],
             initial=chart.initial.name,
             auto_transitions=False,
         )
 
-    def _edge(self, effects: Effects[R], edge: Transition) -> dict[str, Any]:
+    def _edge(self, effects: Effects[R], edge: Transition, guard: Guard | None) -> dict[str, Any]:
         answer = edge.answer
-        guard = answer.guard
         return {
             "trigger": edge.event,
             "source": edge.source,
             "dest": answer.target,
-            "conditions": [partial(_holds, self._compiled(guard.condition))] if guard else [],
+            "conditions": [partial(_holds, guard)] if guard else [],
             "before": [partial(_take, edge), *(_bind(effects, call) for call in answer.effects)],
         }
 
-    def _compiled(self, condition: Condition) -> Callable[[Mapping[str, object]], bool]:
+    def _compiled(self, condition: Condition) -> Guard:
         return compile_condition(simplify(condition, self.values), self.chart.kinds)
+
+    def answers(self, state: str, event: str) -> bool:
+        """Return whether a record in *state* has any answer to *event*; where not, its facts need not be looked for."""
+        return event in self._edges[state]
 
     def advance(self, record: R, event: str, facts: Mapping[str, object], context: object = None) -> Plan[R]:
         """Return what *event* makes of *record*.
@@ -200,7 +211,11 @@ class Machine(Generic[R]):
             if event in self.chart.events or event in self._machine.events:
                 return Plan(record, event)
             raise ValueError(f"chart {self.chart.name} has no event {event!r}")
-        draft = Draft(record, record.state, event, {**self.values, **facts}, context)
+        seen = {**self.values, **facts}
+        guards = self._guards.get((record.state, event))
+        if guards is not None and not any(guard(seen) for guard in guards):
+            return Plan(record, event)  # nothing to do, as most times, is found without the machine
+        draft = Draft(record, record.state, event, seen, context)
         self._machine.events[event].trigger(draft, draft)
         if draft.taken is None:
             return Plan(record, event)
@@ -277,7 +292,7 @@ def _run(effect: Effect, arguments: tuple[str | float, ...], draft: Draft[R]) ->
     effect(draft, *arguments)
 
 
-def _holds(guard: Callable[[Mapping[str, object]], bool], draft: Draft[R]) -> bool:
+def _holds(guard: Guard, draft: Draft[R]) -> bool:
     return guard(draft.facts)
 
 

@@ -45,6 +45,7 @@ def observe(round_: Round) -> None:
         if unit.read_at_s > round_.wanted.get(unit_id, float("inf")):
             del round_.wanted[unit_id]
     _observe_bus(round_)
+    round_.bus = _bus_of(round_)
     _observe_silence(round_)
     _ask(round_)
 
@@ -61,7 +62,7 @@ def _ask(round_: Round) -> None:
     """Ask whoever matters for a reading, should the last one age; while the bus falls, whoever is there."""
     asked = {*concerned_units(round_), *(u for d in round_.deals.values() for u in d.record.units)}
     if round_.grid.state in WATCHED_GRID or (round_.deals and round_.low_since_s is None):
-        asked |= {u for u in round_.picture.units if is_fresh(round_, u)}
+        asked |= round_.fresh
     if round_.picture.orders and round_.low_since_s is None:
         asked |= {u for u, unit in round_.picture.units.items() if unit.data is not None}
     for unit_id in asked:
@@ -74,9 +75,10 @@ def _observe_bus(round_: Round) -> None:
     limit_v = round_.settings.range_min_v - round_.settings.uvlo_mask_v
     low, rising = True, False
     readings = 0
-    for unit_id, unit in round_.picture.units.items():
+    for unit_id in round_.fresh:
+        unit = round_.picture.units[unit_id]
         voltage_v = unit.grid_voltage_v
-        if voltage_v is None or not is_fresh(round_, unit_id):
+        if voltage_v is None:
             continue
         readings += 1
         low = low and voltage_v < limit_v
@@ -104,8 +106,7 @@ def _observe_silence(round_: Round) -> None:
 
 def is_fresh(round_: Round, unit_id: str) -> bool:
     """Whether the unit answered with a device reading that is young enough to say something."""
-    unit = round_.unit(unit_id)
-    return unit is not None and unit.data is not None and round_.now_s - unit.read_at_s <= round_.settings.reading_age_s
+    return unit_id in round_.fresh
 
 
 def is_settled(round_: Round, unit_id: str) -> bool:
@@ -213,14 +214,11 @@ def live_deals(round_: Round) -> tuple[Deal, ...]:
     return round_.live
 
 
-def bus_of(round_: Round) -> str:
+def _bus_of(round_: Round) -> str:
     """Return what the grid chart calls the bus: dead, low, masked, raised, live or unknown."""
     settings = round_.settings
-    voltages = [
-        unit.grid_voltage_v
-        for unit_id, unit in round_.picture.units.items()
-        if unit.grid_voltage_v is not None and is_fresh(round_, unit_id)
-    ]
+    shown = (round_.picture.units[unit_id].grid_voltage_v for unit_id in round_.fresh)
+    voltages = [voltage_v for voltage_v in shown if voltage_v is not None]
     if not voltages:
         return "unknown"
     highest_v = max(voltages)
@@ -238,7 +236,7 @@ def bus_of(round_: Round) -> str:
 
 def is_bus_dead(round_: Round) -> bool:
     """Whether no voltage is left to drive a current: low, not rising, and no unit that can be reached holds it."""
-    if bus_of(round_) != "dead":
+    if round_.bus != "dead":
         return False
     return round_.grid.state in DEAD_GRID or all(
         is_silent(round_, u) or is_confirmed(round_, u) for u in holders(round_)

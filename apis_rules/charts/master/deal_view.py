@@ -143,9 +143,7 @@ def place_of(round_: Round, deal: Deal) -> str:
     """Return where the voltage for *deal* comes from."""
     grid = round_.grid
     if grid.state == "dead":
-        return {"dead": "first", "raised": "first", "masked": "first", "live": "foreign"}.get(
-            accounts.bus_of(round_), "wait"
-        )
+        return {"dead": "first", "raised": "first", "masked": "first", "live": "foreign"}.get(round_.bus, "wait")
     if grid.state != "held" or not any(d.state == "started" for d in round_.deals.values()):
         return "wait"
     if not _is_holder_read(round_):

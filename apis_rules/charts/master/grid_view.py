@@ -37,7 +37,7 @@ def grid_facts(round_: Round) -> dict[str, object]:
     """Return the facts of the grid record."""
     grid = round_.grid
     facts: dict[str, object] = {
-        "bus": accounts.bus_of(round_),
+        "bus": round_.bus,
         "repeat": round_.may_repeat(GRID, grid) and (grid.state in _UNGATED or accounts.is_term_ready(round_)),
         "two_holders": grid.next_holder is not None,
         "parties_off": _all_off(round_, leave_out=accounts.holders(round_)),

@@ -22,7 +22,7 @@ def serve_orders(round_: Round, grid_event: Callable[..., bool]) -> None:
         if refused is not None:
             round_.reply(Reply(order.order_id, refused))
             continue
-        unknown = order.name is CommandName.VOLTAGE_REFERENCE and accounts.bus_of(round_) in ("low", "unknown")
+        unknown = order.name is CommandName.VOLTAGE_REFERENCE and round_.bus in ("low", "unknown")
         if order.unit_id in round_.sent or unknown:
             continue
         if order.name is CommandName.VOLTAGE_REFERENCE:
@@ -48,6 +48,6 @@ def _why_refused(round_: Round, order: ManualOrder) -> str | None:
         f"{order.unit_id} is no member": order.unit_id not in round_.settings.members,
         "deals are still running": bool(accounts.live_deals(round_)),
         f"the grid is {grid.state}, not dead": holds and grid.state != "dead",
-        "the bus is not dead": holds and accounts.bus_of(round_) in ("masked", "live"),
+        "the bus is not dead": holds and round_.bus in ("masked", "live"),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -75,13 +75,17 @@ class Planner:
         self._deliver(round_)
         keep_deals(round_)
         book_energy(round_)
+        steps = round_.steps
         self._demand(round_)
         self._grid_ticks(round_)
+        seen = round_.steps
         for deal_id in self._ordered(round_):
             self._deal_ticks(round_, deal_id)
-        self._grid_ticks(round_)
+        if round_.steps > seen:
+            self._grid_ticks(round_)
         serve_orders(round_, self._grid_event)
-        book_energy(round_)
+        if round_.steps > steps:
+            book_energy(round_)
         send_strays(round_)
         keep_active(round_)
         round_.waiting.extend(accounts.tell_unaccounted(round_))
@@ -152,12 +156,14 @@ class Planner:
     ) -> bool:
         """Give the grid chart one event; whether it was answered with a move."""
         before = round_.grid
+        facts = grid_facts(round_) if self._grid.answers(before.state, event) else {}
         context = Later(lambda: grid_context(round_, reason=reason, asking=asking, by_hand=by_hand, event=event))
-        plan = self._grid.advance(before, event, grid_facts(round_), context)
+        plan = self._grid.advance(before, event, facts, context)
         timers = round_.timers.get(GRID) or self._grid.start_timers(before.state, round_.now_s)
         round_.timers[GRID] = self._grid.move_timers(timers, plan, round_.now_s)
         if plan.taken is None:
             return False
+        round_.steps += 1
         grid = plan.record
         if plan.moved:
             grid = grid.model_copy(update={"open_command": None, "open_unit_id": None})
@@ -203,10 +209,13 @@ class Planner:
     ) -> bool:
         """Give one deal one event; whether it was answered with a move. *seen*: the deal as the guards see it."""
         before = round_.deals[deal_id]
+        if not self._deal.answers(before.state, event):
+            return False
         facts = deal_facts(round_, deal_id, seen or before, hopeful=seen is not None)
         plan = self._deal.advance(before, event, facts, Later(lambda: deal_context(round_, before, reason)))
         if plan.taken is None:
             return False
+        round_.steps += 1
         deal = plan.record
         if plan.moved:
             deal = deal.model_copy(update={"open_command": None, "open_unit_id": None})

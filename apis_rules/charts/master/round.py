@@ -57,7 +57,10 @@ class Round:
     """Working state of one call of the planner. Made from a picture, ends as a plan; not kept.
 
     Attributes:
+        fresh: the units whose reading is young enough to say something.
+        bus: what the grid chart calls the bus, as observed.
         live: the deals that may ask converters for something, None while they have to be looked for again.
+        steps: how many edges of the charts were taken so far.
     """
 
     def __init__(self, settings: MasterSettings, picture: Picture, now_s: float) -> None:
@@ -68,7 +71,11 @@ class Round:
         self.grid: GridRecord = picture.grid.value
         self.active: dict[str, ActiveUnit] = dict(picture.active.value.units)
         self.deals: dict[str, Deal] = {}
+        oldest_s = now_s - settings.reading_age_s
+        self.fresh = frozenset(u for u, p in picture.units.items() if p.data is not None and p.read_at_s >= oldest_s)
+        self.bus = "unknown"
         self.live: tuple[Deal, ...] | None = None
+        self.steps = 0
         self.exclusions = {u: s.value for u, s in picture.locks.items() if s.value.exclusion is not None}
         self.excluded_a = {u: self._excluded_a(u, lock) for u, lock in self.exclusions.items()}
         self.locks: dict[str, Lock] = {}
@@ -293,11 +300,10 @@ class Round:
     def _puts(self) -> tuple[Put, ...]:
         picture = self.picture
         puts: list[Put] = []
-        if self.grid != picture.grid.value:
+        if self.grid is not picture.grid.value and self.grid != picture.grid.value:
             puts.append(Put("grid", self.grid.to_json(), picture.grid.revision))
-        active = ActiveRecord(units=self.active)
-        if active != picture.active.value:
-            puts.append(Put("active", active.to_json(), picture.active.revision))
+        if self.active != picture.active.value.units:
+            puts.append(Put("active", ActiveRecord(units=self.active).to_json(), picture.active.revision))
         for deal_id in sorted(self._changed & self.deals.keys()):
             self.stored_s[deal_id] = self.now_s
             puts.append(Put(f"deal.{deal_id}", self.deals[deal_id].to_json(), picture.deals[deal_id].revision))

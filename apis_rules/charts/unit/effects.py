@@ -36,7 +36,7 @@ class Moment:
 
 
 def _change(draft: Draft[UnitRecord], **changes: Any) -> None:
-    draft.record = replace(draft.record, **changes)
+    draft.record = draft.record.changed(**changes)
 
 
 def _job(draft: Draft[UnitRecord]) -> Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from apis_rules.charts.unit.events import Decline, Report, Tell
@@ -149,7 +148,7 @@ def _begin(turn: Turn, command: Command) -> None:
 
 def _end(turn: Turn, order: Order, failed: str) -> None:
     """End an order of which nothing was written."""
-    turn.unit, reports = report_ended(replace(turn.unit, ended=(*turn.unit.ended, (order, failed))), read=False)
+    turn.unit, reports = report_ended(turn.unit.changed(ended=(*turn.unit.ended, (order, failed))), read=False)
     turn.actions += reports
 
 

@@ -104,7 +104,7 @@ class UnderWay:
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnitRecord:
     """A running unit. Frozen: every event makes a new one.
 
@@ -170,6 +170,14 @@ class UnitRecord:
     manual: bool = False
     just_started: bool = True
     next_number: int = 1
+
+    def changed(self, **changes: Any) -> UnitRecord:
+        """Return a copy with *changes*. Several are made for each event: ``dataclasses.replace`` reads every field."""
+        if not changes.keys() <= self.__dict__.keys():
+            raise TypeError(f"a unit has no {', '.join(sorted(changes.keys() - self.__dict__.keys()))}")
+        copy = object.__new__(UnitRecord)
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy
 
     @property
     def dcdc(self) -> DcdcData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from apis_rules.charts.unit.events import Remember, Report
@@ -40,5 +39,5 @@ def report_ended(unit: UnitRecord, *, read: bool) -> tuple[UnitRecord, tuple[Act
     kept = (unit.memory.outcomes + outcomes)[-KEPT_OUTCOMES:]
     memory = unit.memory.model_copy(update={"outcomes": kept, "open": still_open})
     number = unit.next_number
-    after = replace(unit, ended=(), memory=memory, next_number=number + 1)
+    after = unit.changed(ended=(), memory=memory, next_number=number + 1)
     return after, (*(Report(outcome) for outcome in outcomes), Remember(number, memory, durable=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.charts.unit.calls import ReadAll, ReadStatus
@@ -32,7 +31,7 @@ class Turn:
 
     def change(self, **changes: Any) -> None:
         """Replace fields of the unit's record."""
-        self.unit = replace(self.unit, **changes)
+        self.unit = self.unit.changed(**changes)
 
     def fire(self, trigger: str, answer: DcdcData | None = None, problem: str = "") -> bool:
         """Give the chart the event *trigger*; return whether it answered.
@@ -43,7 +42,7 @@ class Turn:
         moment = Moment(self.settings, self.now_s, read=answer is not None, problem=problem)
         plan = self._machine.advance(self.unit, trigger, facts, moment)
         self.actions += plan.commands
-        self.unit = replace(plan.record, timers=self._machine.move_timers(self.unit.timers, plan, self.now_s))
+        self.unit = plan.record.changed(timers=self._machine.move_timers(self.unit.timers, plan, self.now_s))
         if self.unit.state != "looking":
             self.change(just_started=False)
         return plan.taken is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
@@ -69,12 +70,15 @@ class DcdcStatus(_UnitPart):
     @property
     def mode(self) -> ConverterMode | None:
         """The mode of the status code, or None where there is none or it is not one of the four."""
-        if self.status is None:
-            return None
-        try:
-            return ConverterMode(f"0x{int(self.status, 16):04x}")
-        except ValueError:
-            return None
+        return None if self.status is None else _mode_of(self.status)
+
+
+@lru_cache(maxsize=64)
+def _mode_of(code: str) -> ConverterMode | None:
+    try:
+        return ConverterMode(f"0x{int(code, 16):04x}")
+    except ValueError:
+        return None
 
 
 class DcdcMeter(_UnitPart):

@@ -60,7 +60,6 @@ def brain_of(times: tuple[tuple[str, float], ...]) -> UnitBrain:
 
 
 START_UNIT_S = parse_time("2026/01/01-12:00:00")
-EFFICIENCY = 0.97
 WAIT, VR = ConverterMode.WAIT, ConverterMode.VOLTAGE_REFERENCE
 LOST_AFTER_S = 5.0
 
@@ -265,11 +264,13 @@ class House:
 
     def document(self) -> dict[str, Any]:
         """What the driver answers now."""
-        measured_a = self.grid_current_a() + (self.sensor_a if self.mode is not WAIT else 0.0)
+        true_a = self.grid_current_a()
+        measured_a = true_a + (self.sensor_a if self.mode is not WAIT else 0.0)
+        battery_w = self.world.bus.power_w(true_a)
         return {
             "dcdc": {
                 "status": {"status": self.mode.code, "operationMode": self.mode.operation_mode},
-                "meter": {"vg": self.world.bus_v, "ig": measured_a, "wb": self.battery_w(), "vb": 52.0},
+                "meter": {"vg": self.world.bus.voltage_v, "ig": measured_a, "wb": battery_w, "vb": 52.0},
                 "vdis": {"dvg": self.target_v, "drg": self.droop},
                 "param": {"dig": self.target_a},
             },
@@ -288,13 +289,4 @@ class House:
 
     def grid_current_a(self) -> float:
         """True current from the grid into the unit."""
-        if self.mode is VR:
-            holders = [h for h in self.world.houses.values() if h.mode is VR]
-            return -sum(h.grid_current_a() for h in self.world.houses.values() if h.mode is not VR) / len(holders)
-        sign = {ConverterMode.CHARGE: 1.0, ConverterMode.DISCHARGE: -1.0}.get(self.mode, 0.0)
-        return sign * self.target_a if self.world.bus_v > 50 else 0.0
-
-    def battery_w(self) -> float:
-        """True power into the battery."""
-        power_w = self.world.bus_v * self.grid_current_a()
-        return power_w * EFFICIENCY if power_w > 0 else power_w / EFFICIENCY
+        return self.world.bus.currents_a()[self.unit_id]

@@ -8,7 +8,8 @@ from apis_rules.charts.master import MasterSettings
 from apis_rules.charts.master.settings import Branch
 from apis_rules.ports.types import Deal, Direction
 from tests.charts.master.house import POLICY, TIMES
-from tests.charts.master.world import World, make_deal, shipped_settings
+from tests.charts.master.store import make_deal
+from tests.charts.master.world import World, shipped_settings
 
 NARROW = Branch("x", 1.5, frozenset({"E001", "E005"}), frozenset({"E003", "E006"}))
 LINE = Branch("E002-E003", 2.0, frozenset({"E001", "E002"}), frozenset({"E003", "E004"}))

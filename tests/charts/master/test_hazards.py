@@ -8,7 +8,8 @@ from apis_rules.charts.master import Reaction, ReactionKind
 from apis_rules.charts.unit import Faulted
 from apis_rules.ports.types import Command, CommandName, CommandParams, OperationMode
 from tests.charts.master.house import TIMES, VR, WAIT
-from tests.charts.master.world import World, make_deal, shipped_settings
+from tests.charts.master.store import make_deal
+from tests.charts.master.world import World, shipped_settings
 
 SCRAM_DELAY_S = shipped_settings().scram_delay_s
 
@@ -242,7 +243,7 @@ def test_a_store_that_went_back() -> None:
     """What the units know is believed: everything stops, a deal that was switched gets its record."""
     world = World()
     world.create(make_deal("d1", "E001", "E002"))
-    earlier = dict(world.store)
+    earlier = dict(world.values)
     world.run_until(lambda w: w.state_of("d1") == "started")
     assert world.deals["d1"].switched
     world.go_back(earlier)
@@ -259,7 +260,7 @@ def test_a_deal_of_a_silent_unit_after_the_store_went_back_gets_its_record(dies:
     """Whether it was switched nobody can tell then: it stays open while a current may flow, and leaves a record."""
     world = World()
     world.create(make_deal("d1", "E001", "E002"))
-    earlier = dict(world.store)
+    earlier = dict(world.values)
     world.run_until(lambda w: w.state_of("d1") == "started")
     world.houses[dies].kill()
     world.go_back(earlier)
@@ -274,7 +275,7 @@ def test_a_deal_that_was_never_switched_leaves_no_record_after_the_store_went_ba
     """Both units say that they know of no command."""
     world = World()
     world.create(make_deal("d1", "E001", "E002"))
-    world.go_back(dict(world.store))
+    world.go_back(dict(world.values))
     world.run_until(lambda w: w.ended, 10)
     assert not world.stream
 

@@ -7,7 +7,8 @@ import pytest
 from apis_rules.charts.master import ManualOrder
 from apis_rules.ports.types import CommandName, CommandParams, OperationMode
 from tests.charts.master.house import WAIT
-from tests.charts.master.world import World, make_deal, shipped_settings
+from tests.charts.master.store import make_deal
+from tests.charts.master.world import World, shipped_settings
 
 
 def test_a_first_deal_runs_from_a_dead_bus_to_its_record() -> None:
@@ -38,7 +39,7 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
     world.create(make_deal("d2", "E003", "E004", amount_wh=80))
     world.run_until(lambda w: w.state_of("d2") == "started")
     world.run_until(lambda w: w.grid.holder == "E004" and w.grid.state == "held")
-    assert world.bus_v == pytest.approx(350, abs=4)
+    assert world.bus.voltage_v == pytest.approx(350, abs=4)
     handed = [c for c in world.commands if "Over" in c]
     assert handed == [
         "E002 voltageReferenceWillHandOver",
@@ -50,7 +51,7 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
     for deal_id, unit_id, wanted_wh in (("d1", "E002", 50), ("d2", "E004", 80)):
         booked = world.stream[deal_id][0].cumulate_amount_wh
         assert booked == pytest.approx(wanted_wh, rel=0.02)
-        assert booked == pytest.approx(world.true_wh[deal_id, unit_id], rel=0.01)
+        assert booked == pytest.approx(world.bus.true_wh[deal_id, unit_id], rel=0.01)
 
 
 @pytest.mark.parametrize("next_after_s", [0.4, 0.7, 1.2])
@@ -69,7 +70,7 @@ def test_a_switch_is_looked_at_before_the_next_one_changes_the_power_again(next_
     world.run_until(lambda w: w.ended)
     booked_wh = world.stream["d1"][0].charge_unit_amount_wh
     moved_in_s = 2.0 * 350 * world.houses["E002"].rate / 3600
-    assert booked_wh == pytest.approx(world.true_wh["d1", "E002"], abs=0.1 * moved_in_s)
+    assert booked_wh == pytest.approx(world.bus.true_wh["d1", "E002"], abs=0.1 * moved_in_s)
 
 
 @pytest.mark.parametrize("sensor_a", [-0.1, -0.04, 0.05, 0.12])
@@ -108,9 +109,9 @@ def test_a_second_voltage_source_is_found_and_the_deal_ends_after_its_resets() -
     world.run_until(lambda w: w.state_of("d1") == "ramping")
     for _ in range(2):
         world.run_until(lambda w: w.grid.state == "authorizing", 30)
-        world.foreign_v = 352.0
+        world.bus.foreign_v = 352.0
         world.run_until(lambda w: w.grid.state == "releasing", 30)
-        world.foreign_v = None
+        world.bus.foreign_v = None
     world.run_until(lambda w: w.ended, 30)
     record = world.stream["d1"][0]
     assert len(record.reset or ()) == 2
@@ -121,24 +122,24 @@ def test_a_second_voltage_source_is_found_and_the_deal_ends_after_its_resets() -
 def test_a_bus_that_is_live_before_the_first_deal_is_an_error() -> None:
     """Somebody else's voltage is reported, and nothing is commanded."""
     world = World()
-    world.foreign_v = 340.0
+    world.bus.foreign_v = 340.0
     world.run(6.0)
     world.create(make_deal("d1", "E001", "E002"))
     world.run(6.0)
     assert any("grid_already_live" in p for p in world.problems)
     assert world.commands == []
-    world.foreign_v = None
+    world.bus.foreign_v = None
     world.run_until(lambda w: w.state_of("d1") == "started", 30)
 
 
 def test_a_rest_of_voltage_near_the_lower_limit_is_waited_for() -> None:
     """At min ± UVLO mask the converter is set to WAIT; the deal begins when the rest is gone."""
     world = World()
-    world.foreign_v = 301.0
+    world.bus.foreign_v = 301.0
     world.run(6.0)
     world.create(make_deal("d1", "E001", "E002"))
     world.run_until(lambda w: w.grid.state == "clearing", 10)
-    world.foreign_v = None
+    world.bus.foreign_v = None
     world.run_until(lambda w: w.state_of("d1") == "started", 30)
     assert world.commands[:2] == ["E002 wait", "E002 voltageReference 350 V"]
 
@@ -146,7 +147,7 @@ def test_a_rest_of_voltage_near_the_lower_limit_is_waited_for() -> None:
 def test_a_bus_that_stays_near_the_lower_limit_is_an_error() -> None:
     """It is waited for as long as a bus may take to fall; then the deal is aborted."""
     world = World()
-    world.foreign_v = 301.0
+    world.bus.foreign_v = 301.0
     world.run(6.0)
     world.create(make_deal("d1", "E001", "E002"))
     world.run_until(lambda w: w.grid.state == "clearing", 10)
@@ -158,7 +159,7 @@ def test_a_bus_that_stays_near_the_lower_limit_is_an_error() -> None:
 def test_a_ramp_that_takes_too_long_is_an_error() -> None:
     """The limit is on the unit clock: 180 s are 18 s where it runs ten times as fast."""
     world = World()
-    world.ramp_v_per_s = 5.0
+    world.bus.rise_v_per_s = 5.0
     world.create(make_deal("d1", "E001", "E002"))
     world.run_until(lambda w: w.grid.state == "ramping", 10)
     since_s = world.now_s
@@ -262,7 +263,7 @@ def test_manual_orders_are_for_manual_mode_and_a_dead_grid() -> None:
     world.run(3.5)
     assert world.replies[-1].refused is None
     assert world.grid.state == "held_by_hand"
-    assert world.bus_v > 50
+    assert world.bus.voltage_v > 50
     world.run(3.0)
     charge = ManualOrder("o2", "E001", CommandName.CHARGE, CommandParams(grid_current_a=0.5))
     again = ManualOrder("o3", "E003", CommandName.VOLTAGE_REFERENCE, CommandParams())

@@ -19,7 +19,7 @@ from apis_rules.charts.master.sides import (
     signed_span_a,
 )
 from apis_rules.ports.types import CommandName, Deal, DealSide
-from tests.charts.master.world import make_deal
+from tests.charts.master.store import make_deal
 
 CURRENTS = st.floats(0.1, 8.0).map(lambda a: round(a, 2))
 

@@ -19,7 +19,8 @@ from apis_rules.charts.master.deal_view import STARTING, STOPPING
 from apis_rules.charts.unit import Faulted
 from apis_rules.ports.types import Direction, OperationMode
 from tests.charts.master.house import VR, WAIT
-from tests.charts.master.world import World, make_deal, shipped_settings, thaw
+from tests.charts.master.store import make_deal
+from tests.charts.master.world import World, shipped_settings, thaw
 
 if TYPE_CHECKING:
     from tests.charts.master.house import House
@@ -308,7 +309,7 @@ class Trouble:
         """The store is an earlier one: everything since then is forgotten; the community stops until told otherwise."""
         kept = self.world.snapshots
         if not kept or self.random.random() < 0.5:
-            kept.append(dict(self.world.store))
+            kept.append(dict(self.world.values))
             return
         self.hazards["a store that went back"] += 1
         for house in self.world.houses.values():
@@ -365,6 +366,6 @@ class Trouble:
                 (r.charge_unit_amount_wh if r.charge_unit_id == unit_id else r.discharge_unit_amount_wh) or 0.0
                 for r in own
             )
-            true_wh = sum(self.world.true_wh.get((r.deal_id, unit_id), 0.0) for r in own)
+            true_wh = sum(self.world.bus.true_wh.get((r.deal_id, unit_id), 0.0) for r in own)
             allowed_wh = KNOWN_TO_WH_PER_A * sum(r.deal_grid_current_a for r in own)
             assert booked_wh == pytest.approx(true_wh, rel=0.01, abs=allowed_wh), (unit_id, own)

@@ -27,19 +27,15 @@ from apis_rules.charts.master import (
 from apis_rules.charts.master.planner import Planner
 from apis_rules.charts.unit import Announced, Ordered, ReadWanted, Refreshed, VoltageGoing
 from apis_rules.ports.types import (
-    ActiveRecord,
     Command,
-    Deal,
-    DealRecord,
-    Direction,
     Epoch,
-    GridRecord,
     Lock,
-    LockEntry,
     OperationMode,
     Outcome,
 )
+from tests.charts.master.bus import Bus
 from tests.charts.master.house import POLICY, START_UNIT_S, TIMES, VR, WAIT, House
+from tests.charts.master.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,31 +57,7 @@ def planner_of(settings: MasterSettings) -> Planner:
     return PLANNERS[settings]
 
 
-def make_deal(deal_id: str, discharge: str, charge: str, *, current_a: float = 1.0, amount_wh: int = 50) -> Deal:
-    """A deal as its creator stores it."""
-    record = DealRecord(
-        unit_id=charge,
-        negotiation_id=f"n-{deal_id}",
-        request_unit_id=discharge,
-        accept_unit_id=charge,
-        request_date_time="2026/01/01-12:00:00",
-        accept_date_time="2026/01/01-12:00:00",
-        request_deal_grid_current_a=current_a,
-        accept_deal_grid_current_a=current_a,
-        type=Direction.DISCHARGE,
-        charge_unit_id=charge,
-        discharge_unit_id=discharge,
-        deal_grid_current_a=current_a,
-        request_amount_wh=amount_wh,
-        accept_amount_wh=amount_wh,
-        deal_amount_wh=amount_wh,
-        deal_id=deal_id,
-        create_date_time="2026/01/01-12:00:02",
-    )
-    return Deal(state="created", record=record)
-
-
-class World:
+class World(Store):
     """Everything at once; see the module.
 
     Attributes:
@@ -102,20 +74,13 @@ class World:
         times: dict[str, float] = TIMES,
         rate: float = 10.0,
     ) -> None:
+        super().__init__()
         self.times = tuple(sorted(times.items()))
         self.settings = settings or shipped_settings()
         self.planner = planner_of(self.settings)
         self.now_s = 100.0
-        self.moved_s = 100.0
-        self.bus_v = 0.0
-        self.ramp_v_per_s = 100.0
-        self.fall_v_per_s = 150.0
         self.heap: list[tuple[float, int, str | None, str, tuple[Any, ...]]] = []
         self.ticket = 0
-        self.revision = 0
-        self.store: dict[str, tuple[bytes, int]] = {}
-        self.parsed: dict[str, tuple[int, Any]] = {}
-        self.stream: dict[str, list[DealRecord]] = {}
         self.mode = OperationMode.AUTONOMOUS
         self.amnesia = False
         self.reaction: Reaction | None = None
@@ -136,11 +101,8 @@ class World:
         self.plan_due_s = float("inf")
         self.plans = 0
         self.last_plan = MasterPlan()
-        self.deal_ids: set[str] = set()
         self.switched: set[str] = set()
         self.reached: set[str] = set()
-        self.true_wh: dict[tuple[str, str], float] = {}
-        self.foreign_v: float | None = None
         self.peak_a: dict[str, float] = {}
         self.late_next: dict[str, float] = {}
         self.late_until_s = 0.0
@@ -148,7 +110,8 @@ class World:
         self.overtaken = 0
         self.last_stop: dict[str, int] = {}
         self.snapshots: list[dict[str, tuple[bytes, int]]] = []
-        self.houses = {u: House(u, self, rate=rate) for u in unit_ids.split()}
+        self.bus = Bus(self.now_s)
+        self.houses = self.bus.houses = {u: House(u, self, rate=rate) for u in unit_ids.split()}
         for house in self.houses.values():
             house.start()
         self.new_term()
@@ -200,101 +163,7 @@ class World:
 
     def move_to_now(self) -> None:
         """Let bus and batteries follow up to now."""
-        left_s = self.now_s - self.moved_s
-        self.moved_s = self.now_s
-        while left_s > 1e-9:
-            piece_s = min(left_s, 0.1)
-            left_s -= piece_s
-            self._account(piece_s / 2)
-            self._move_bus(piece_s)
-            self._account(piece_s / 2)
-
-    def _move_bus(self, piece_s: float) -> None:
-        targets = [h.target_v for h in self.houses.values() if h.mode is VR]
-        if self.foreign_v is not None:
-            targets.append(self.foreign_v)
-        if targets:
-            change_v = sum(targets) / len(targets) - self.bus_v
-            self.bus_v += max(-self.fall_v_per_s * piece_s, min(self.ramp_v_per_s * piece_s, change_v))
-        else:
-            self.bus_v = max(0.0, self.bus_v - self.fall_v_per_s * piece_s)
-
-    def _account(self, piece_s: float) -> None:
-        powers = {u: abs(h.battery_w()) * piece_s * h.rate / 3600 for u, h in self.houses.items() if h.mode is not WAIT}
-        for unit_id, wh in powers.items():
-            self.houses[unit_id].energy_wh += wh
-        if not powers:
-            return
-        shares: dict[str, list[tuple[str, float]]] = {}
-        for deal_id, deal in self.deals.items():
-            sides = (deal.detail.charge, deal.detail.discharge)
-            if all(side.on for side in sides) and all(u in powers for u in deal.record.units):
-                for unit_id in deal.record.units:
-                    shares.setdefault(unit_id, []).append((deal_id, deal.record.deal_grid_current_a))
-        for unit_id, owners in shares.items():
-            whole_a = sum(a for _, a in owners)
-            for deal_id, current_a in owners:
-                key = (deal_id, unit_id)
-                self.true_wh[key] = self.true_wh.get(key, 0.0) + powers[unit_id] * current_a / whole_a
-
-    # -- the store ----------------------------------------------------------------------------------------------------
-
-    def put(self, key: str, value: bytes | None) -> None:
-        self.revision += 1
-        if value is None:
-            self.store.pop(key, None)
-        else:
-            self.store[key] = (value, self.revision)
-        self.touch()
-
-    def read(self, key: str, kind: Any) -> Any:
-        """The record under *key*, read once for each of its revisions; the empty one where there is none."""
-        stored = self.store.get(key)
-        if stored is None:
-            return kind()
-        revision, known = self.parsed.get(key, (0, None))
-        if revision != stored[1]:
-            known = kind.from_json(stored[0])
-            self.parsed[key] = (stored[1], known)
-        return known
-
-    def create(self, deal: Deal) -> None:
-        """What a mediator does: the deal and both locks at once."""
-        self.deal_ids.add(deal.record.deal_id)
-        self.put(f"deal.{deal.record.deal_id}", deal.to_json())
-        for direction in Direction:
-            unit_id = deal.record.unit_of(direction)
-            lock = self.lock(unit_id)
-            entry = LockEntry(deal_id=deal.record.deal_id, direction=direction, ampere=deal.record.deal_grid_current_a)
-            self.put(f"lock.{unit_id}", lock.model_copy(update={"entries": (*lock.entries, entry)}).to_json())
-
-    def lock(self, unit_id: str) -> Lock:
-        lock: Lock = self.read(f"lock.{unit_id}", Lock)
-        return lock
-
-    def exclude(self, unit_id: str, reason: str = "cable cut") -> None:
-        self.put(f"lock.{unit_id}", self.lock(unit_id).model_copy(update={"exclusion": reason}).to_json())
-
-    def ask_stop(self, deal_id: str, unit_id: str, reason: str = "local error") -> None:
-        self.put(f"stop.{deal_id}.{unit_id}", reason.encode())
-
-    @property
-    def grid(self) -> GridRecord:
-        grid: GridRecord = self.read("grid", GridRecord)
-        return grid
-
-    @property
-    def active(self) -> ActiveRecord:
-        active: ActiveRecord = self.read("active", ActiveRecord)
-        return active
-
-    @property
-    def deals(self) -> dict[str, Deal]:
-        return {key.removeprefix("deal."): self.read(key, Deal) for key in self.store if key.startswith("deal.")}
-
-    def state_of(self, deal_id: str) -> str | None:
-        deal = self.deals.get(deal_id)
-        return None if deal is None else deal.state
+        self.bus.move(self.now_s, self.deals)
 
     @property
     def ended(self) -> bool:
@@ -324,7 +193,8 @@ class World:
     def go_back(self, store: dict[str, tuple[bytes, int]]) -> None:
         """The store is an earlier one. Revisions go on, so that nothing is mistaken for what it was."""
         self.kill_master()
-        self.store.clear()
+        for key in list(self.values):
+            self.put(key, None)
         for key, (value, _) in store.items():
             if key.removeprefix("deal.") not in self.stream:
                 self.put(key, value)
@@ -358,7 +228,7 @@ class World:
 
     def picture(self) -> Picture:
         stops: dict[str, dict[str, Stored[str]]] = {}
-        for key, (value, revision) in self.store.items():
+        for key, (value, revision) in self.values.items():
             if key.startswith("stop."):
                 _, deal_id, unit_id = key.split(".")
                 stops.setdefault(deal_id, {})[unit_id] = Stored(value.decode(), revision)
@@ -368,16 +238,16 @@ class World:
             term_started_s=self.term_started_s,
             act_until_s=self.act_until_s,
             refresh=self.refresh,
-            grid=Stored(self.grid, self.store.get("grid", (b"", 0))[1]),
-            active=Stored(self.active, self.store.get("active", (b"", 0))[1]),
+            grid=Stored(self.grid, self.revision_of("grid")),
+            active=Stored(self.active, self.revision_of("active")),
             mode=self.mode,
             utc=f"2026-01-01T{int(self.now_s) // 3600:02d}:{int(self.now_s) // 60 % 60:02d}:{self.now_s % 60:06.3f}Z",
             local_s=START_UNIT_S + self.now_s,
             units={u: self._unit_picture(h) for u, h in self.houses.items()},
-            deals={i: Stored(d, self.store[f"deal.{i}"][1]) for i, d in self.deals.items()},
+            deals={i: Stored(d, self.revision_of(f"deal.{i}")) for i, d in self.deals.items()},
             locks={
                 key.removeprefix("lock."): Stored(self.read(key, Lock), revision)
-                for key, (_, revision) in self.store.items()
+                for key, (_, revision) in self.values.items()
                 if key.startswith("lock.")
             },
             stop_requests=stops,
@@ -443,7 +313,7 @@ class World:
 
     def _write(self, plan: MasterPlan) -> None:
         for put in plan.puts:
-            assert self.store.get(put.key, (b"", 0))[1] == put.revision, put.key
+            assert self.revision_of(put.key) == put.revision, put.key
         for put in plan.puts:
             self.put(put.key, put.value)
         self.switched |= {i for i, d in self.deals.items() if d.switched}
@@ -514,7 +384,7 @@ class World:
 
     def describe(self) -> str:
         """Everything, for a failed assertion."""
-        lines = [f"now {self.now_s:.2f} bus {self.bus_v:.1f} V waiting {self.last_plan.waiting}"]
+        lines = [f"now {self.now_s:.2f} bus {self.bus.voltage_v:.1f} V waiting {self.last_plan.waiting}"]
         lines.append(f"grid {self.grid.to_document()}")
         lines.append(f"active {sorted(self.active.units)} epoch {self.epoch} alive {self.master_alive}")
         lines += [
