@@ -33,6 +33,7 @@ class RunOptions:
         accelerate: of the example's clock.
         format: ``table`` for people, ``json`` for a program.
         new_store: make the shared state anew although these units have known one.
+        logging: a logging.properties that counts instead of what lies beside the configs.
     """
 
     target: Path | None
@@ -45,6 +46,7 @@ class RunOptions:
     format: str
     state_dir: Path | None
     new_store: bool = False
+    logging: Path | None = None
 
 
 def parse_duration(text: str, argument: str) -> float:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 IN_USE: Final = frozenset({"AR518", "AR519", "AR702"})
 """Refusals because the unit runs elsewhere: its converter is that one's business."""
 
+ELSEWHERE: Final = "AR721"
+"""Refusal because a node that keeps to its own machine would have to speak to another one."""
+
 GRID_VOLTAGE_V: Final = 350.0
 """Goes along with WAIT, where the policy cannot be read; a converter in WAIT has no use for it."""
 
@@ -44,7 +47,7 @@ async def quiet_after_refusal(configs: Sequence[Path], root: Path, urls: Sequenc
 
     Configs whose unit and driver cannot be read are passed over; so is a unit that another process runs.
     """
-    if any(d.code in IN_USE for d in error.diagnostics):
+    if any(d.code in IN_USE or d.code == ELSEWHERE for d in error.diagnostics):
         return []
     told = []
     for path in configs:

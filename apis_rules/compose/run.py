@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Final, TextIO
 from rich.console import Console
 from rich.live import Live
 
+from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
 from apis_rules.compose.example import open_example
 from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
 from apis_rules.compose.parent import Supervised, open_parent
+from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.screen import draw
 from apis_rules.compose.summary import sum_up
@@ -37,6 +39,7 @@ from apis_transport.kept_server import kept_server
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from apis_rules.compose.action_log import ActionLog
     from apis_rules.compose.nodes import OpenNode
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.options import RunOptions
@@ -90,7 +93,11 @@ async def _run(options: RunOptions, parent: Parent) -> int:
             sites, nodes_root = example.sites, folder
         else:
             sites, nodes_root = load_sites(options.target), root
+        log = stack.enter_context(open_action_log(sites, nodes_root, options.logging))
+        for doubt in doubts(sites, log.doubts):
+            print(doubt, file=sys.stderr)
         urls = await _find_store(options, sites, nodes_root, stack, parent)
+        check_local(sites, urls)
         hosts = await stack.enter_async_context(DeviceHosts())
         nodes = []
         for site in sites:
@@ -104,7 +111,7 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         onlooker = await stack.enter_async_context(
             open_onlooker(urls, running.community_id, running.cluster_id, running.members, running.default_mode)
         )
-        run = _Run(options, nodes, onlooker, parent)
+        run = _Run(options, nodes, onlooker, parent, log)
         await run.until_stopped()
         if example is not None:
             await example.until_dead(DEAD_S)
@@ -201,8 +208,11 @@ def _running(urls: tuple[str, ...], sites: Sequence[Site], pid: int) -> Running:
 class _Run:
     """One run of some nodes in this process."""
 
-    def __init__(self, options: RunOptions, nodes: Sequence[OpenNode], onlooker: Onlooker, parent: Parent) -> None:
+    def __init__(
+        self, options: RunOptions, nodes: Sequence[OpenNode], onlooker: Onlooker, parent: Parent, log: ActionLog
+    ) -> None:
         self._options = options
+        self._log = log
         self._orders = {n.node.identity.unit_id: n.orders for n in nodes}
         self._nodes = [n.node for n in nodes]
         self._onlooker = onlooker
@@ -228,6 +238,7 @@ class _Run:
                     tasks.create_task(self._show()),
                     tasks.create_task(self._until(ends_at_s)),
                     tasks.create_task(self._mind_parent()),
+                    tasks.create_task(answer_failures(self._log, self._nodes)),
                 ]
                 await self._stop.wait()
                 await self._leave(living)
@@ -305,6 +316,7 @@ class _Run:
 
     async def _live(self, node: Node) -> None:
         unit_id = node.identity.unit_id
+        UNIT.set(unit_id)
         await self._parent.take_over(self._orders[unit_id])
         try:
             code = await node.run()
@@ -343,7 +355,12 @@ class _Run:
         self._stop.set()
 
     async def _show(self) -> None:
-        """Show what happens: a live picture in a terminal, else a line per change; nothing on stdout for a program."""
+        """Show what happens: a live picture in a terminal, else a line per change; nothing on stdout for a program.
+
+        Where the action log stands on the console, it says what happens.
+        """
+        if self._log.on_console:
+            return
         if self._options.format == "json":
             await self._tell(sys.stderr)
         elif self._console.is_terminal:

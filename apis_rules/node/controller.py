@@ -45,6 +45,7 @@ from apis_rules.charts.unit import (
 from apis_rules.errors import Outage, Refused, Unknown
 from apis_rules.node import messages
 from apis_rules.node.board import OwnReading
+from apis_rules.node.narration import tell_command, tell_outcome
 from apis_rules.node.unit_clock import format_unit_time
 from apis_rules.ports.state import Write
 from apis_rules.ports.types import OperationMode
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from apis_rules.ports.device import Guard, Reading
     from apis_rules.ports.types import Epoch
 
-log = logging.getLogger("apis_rules.controller")
+log = logging.getLogger(__name__)
 
 MEMORY_FILE: Final = "unit.json"
 ANNOUNCE_LIMIT_S: Final = 60.0
@@ -143,6 +144,7 @@ class Controller:
 
     async def stop_local(self, reason: str, within_s: float) -> bool:
         """Bring the converter to WAIT; return whether it was confirmed in time."""
+        log.info("stops by itself: %s", reason)
         self.put(StopLocal(reason))
         return await self.wait_until_waiting(within_s)
 
@@ -213,6 +215,7 @@ class Controller:
             case Remember(number, memory, durable):
                 self._start(self._remember(number, memory, durable=durable))
             case Report():
+                tell_outcome(action.outcome)
                 self._start(self._tell_outcome(action))
             case Acknowledge(epoch) | Decline(epoch):
                 for waiting in self._announced.pop(epoch.term_id, []):
@@ -341,6 +344,7 @@ class Controller:
 
     async def _take_orders(self, inbox: Any) -> None:
         async for command in inbox:
+            tell_command(command)
             self.put(Ordered(command))
             self._board.changed("command")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from apis_rules.ports.bundle import CommunityPorts
     from apis_rules.ports.types import Category, Epoch
 
-log = logging.getLogger("apis_rules.errors")
+log = logging.getLogger(__name__)
 
 STREAM: Final = "ERRLOG"
 KEPT_SHOWN: Final = 20
@@ -131,7 +131,7 @@ class Errors:
 
     def note(self, text: str) -> None:
         """Log something that repeats itself or is put right by itself; it is no event."""
-        log.debug("%s: %s", self._board.identity.unit_id, text)
+        log.debug("%s", text)
 
     def _raise(self, event: ErrorEvent) -> None:
         now_s = self._ports.clock.now_s()
@@ -152,8 +152,7 @@ class Errors:
             return
         self._seen.append(event.event_id)
         self.shown.append(event)
-        level = logging.WARNING if event.level is Level.WARN else logging.ERROR
-        log.log(level, "%s %s: %s", event.kind, event.unit_id, event.message)
+        log.log(self._log_level(event), "(%s:%s) %s", event.kind, event.unit_id, event.message)
         if event.level is Level.WARN:
             return
         own = event.unit_id == self._board.identity.unit_id
@@ -164,6 +163,12 @@ class Errors:
         elif event.extent is Extent.GLOBAL:
             self._unanswered.put_nowait(event)
         self._board.changed("errors")
+
+    def _log_level(self, event: ErrorEvent) -> int:
+        """Return at which level an event is logged here; what concerns another unit alone, its own node logs."""
+        if event.extent is Extent.LOCAL and self._board.identity.unit_id not in (event.unit_id, event.reported_by):
+            return logging.DEBUG
+        return {Level.WARN: logging.WARNING, Level.ERROR: logging.ERROR, Level.FATAL: logging.CRITICAL}[event.level]
 
     @property
     def local_present(self) -> bool:

@@ -14,7 +14,7 @@ from apis_rules.ports.types.model import WireModel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-log = logging.getLogger("apis_rules.messages")
+log = logging.getLogger(__name__)
 
 REQUEST: Final = "request"
 SETTLED: Final = "settled"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.charts import bundled_chart, chart_values, compile_chart
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.surroundings import Surroundings
     from apis_rules.ports.bundle import NodePorts
+
+log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.5
 LAST_STOP_S: Final = 10.0
@@ -122,7 +125,9 @@ class Node:
             except BaseExceptionGroup as group:
                 ended = next((e for e in leaves(group) if isinstance(e, NodeEnded)), None)
                 if ended is not None and all(isinstance(e, NodeEnded) for e in leaves(group)):
+                    log.info("ends with exit code %d", ended.exit_code)
                     return ended.exit_code
+                log.critical("ends by an error: %s", "; ".join(str(e) for e in leaves(group)), exc_info=group)
                 await self._last_stop()
                 raise
             except asyncio.CancelledError:
@@ -134,6 +139,9 @@ class Node:
         raise RuntimeError("a node's services do not return")
 
     async def _live(self, records: Records) -> None:
+        log.info(
+            "apis-rules %s begins as %s, boot %s", self.identity.version, self.identity.unit_id, self.identity.boot
+        )
         services = self.services = Services(self.identity, self.documents, self._ports, records, self._around)
         services.errors.attach(_Reactions(self, services))
         bus, unit_id = self._ports.community.bus, self.identity.unit_id
@@ -146,6 +154,7 @@ class Node:
             tasks.create_task(services.supervisor.run())
             tasks.create_task(services.errors.run())
             tasks.create_task(services.continuity.run())
+            tasks.create_task(services.narration.run())
             tasks.create_task(services.battery.run(lambda: self.at_rest))
             tasks.create_task(services.controller.run())
             tasks.create_task(self._ports.community.decisions.run())
@@ -194,6 +203,7 @@ class Node:
         plan = self._machine.advance(self.life, event, self._facts(services))
         self._timers = self._machine.move_timers(self._timers, plan, self._clock.now_s())
         if plan.state != self.life.state:
+            log.info("%s -> %s", self.life.state, plan.state)
             services.board.changed("life")
         self.life = plan.record
         services.board.allowed = self._machine.chart.allows(plan.state)

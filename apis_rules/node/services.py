@@ -23,6 +23,7 @@ from apis_rules.node.grid_master import GridMaster
 from apis_rules.node.local_mode import LocalModeKeeper
 from apis_rules.node.local_safety import LocalSafety
 from apis_rules.node.mediator import Mediator
+from apis_rules.node.narration import Narration
 from apis_rules.node.supervision import Supervisor
 from apis_rules.node.user import User
 
@@ -46,6 +47,7 @@ class Services:
         policy, hw_config = documents.policy.to_document(), documents.hw_config.to_document()
         self.board = Board(identity, documents, records, community.clock)
         self.board.observing = around.observing
+        self.narration = Narration(self.board)
         self.local_mode = LocalModeKeeper(self.board, around.store)
         self.supervisor = Supervisor(community.clock)
         self.life_progress = self.supervisor.watch("life", STALL_S + around.times.limit_s)

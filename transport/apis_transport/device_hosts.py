@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from apis_rules.errors import Outage, Refused, Unknown
+from apis_rules.log_levels import TRACE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+_log = logging.getLogger(__name__)
 
 CONNECTIONS_PER_HOST: Final = 4
 """An existing emulator answers one request at a time and loses those that queue behind five others."""
@@ -78,7 +82,9 @@ class DeviceHosts:
                 response = await self._client.get(f"{base}{path}", params=query, extensions={"trace": trace})
         except (TimeoutError, httpx.RequestError) as error:
             text = f"{base}{path}: {_words(error, timeout_s)}"
+            _log.debug("%s", text)
             raise Unknown(text) if sent else Outage(text) from error
+        _log.log(TRACE, "%s: %d", response.url, response.status_code)
         return _object_in(response)
 
     @asynccontextmanager

@@ -43,6 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how often within two minutes dead nodes are started again (%(default)s)",
     )
+    parser.add_argument(
+        "--logging", type=Path, metavar="FILE", help="a logging.properties; else the one beside the config, if any"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: a summary at the end")
     parser.epilog = "example:\n  apis-rules run\n  apis-rules run --until-deals 3 --format json"
 
@@ -63,17 +66,11 @@ def _supervise(args: argparse.Namespace) -> int:
 
 def _run_here(args: argparse.Namespace) -> int:
     import asyncio
-    import logging
     import sys
 
     from apis_rules.compose.options import RunOptions, parse_duration
     from apis_rules.compose.run import run_nodes
     from apis_rules.errors import InputError, plain_error
-
-    # Errors of nodes are events, which the view shows.
-    events = logging.getLogger("apis_rules.errors")
-    events.addHandler(logging.NullHandler())
-    events.propagate = False
 
     options = RunOptions(
         target=args.target,
@@ -86,6 +83,7 @@ def _run_here(args: argparse.Namespace) -> int:
         format=args.format,
         state_dir=args.state_dir,
         new_store=args.new_store,
+        logging=args.logging,
     )
     try:
         return asyncio.run(run_nodes(options))
