@@ -45,7 +45,7 @@ class Narration:
         grid, _ = records.grid()
         own = unit_id in (grid.holder, grid.next_holder) or board.is_master
         reason = f": {grid.reason}" if grid.reason else ""
-        holder = f", held by {grid.holder}" if grid.holder else ""
+        holder = f" ({grid.holder})" if grid.holder else ""
         self._tell("grid", f"voltage {grid.state}{holder}{reason}", logging.INFO if own else logging.DEBUG)
         self._look_at_deals()
 
