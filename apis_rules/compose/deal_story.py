@@ -23,11 +23,13 @@ _STEPS: Final = (
     ("warm_up_date_time", "warmed up: the other side"),
     ("start_date_time", "started: both carry the current"),
     ("cumulate_date_time", "last booked"),
-    ("stop_date_time", "stopped: no current of this deal"),
-    ("deactivate_date_time", "deactivated: over"),
     ("abort_date_time", "aborted"),
     ("scram_date_time", "stopped with everything else"),
+    ("stop_date_time", "stopped: no current of this deal"),
+    ("deactivate_date_time", "deactivated: over"),
 )
+"""In the order of a deal's life: the times are of the unit clock, in whole seconds."""
+
 _LEFT_OUT: Final = "--"
 _NOT_KEPT: Final = "not kept"
 
@@ -115,14 +117,14 @@ def tell_story(state: str, record: DealRecord, decisions: Iterable[Mapping[str, 
 
 
 def _steps(record: DealRecord) -> Iterable[Step]:
-    found = []
     for field, what in _STEPS:
+        if field == "activate_date_time":
+            for note in record.reset or ():
+                yield Step(note.date_time, None, f"began anew ({note.reason})")
         time = getattr(record, field)
         if time and time != _LEFT_OUT:
             reason = {"abort_date_time": record.abort_reason, "scram_date_time": record.scram_reason}.get(field)
-            found.append(Step(time, getattr(record, f"{field}_utc", None), f"{what} ({reason})" if reason else what))
-    found += [Step(note.date_time, None, f"began anew ({note.reason})") for note in record.reset or ()]
-    return sorted(found, key=lambda step: step.time)
+            yield Step(time, getattr(record, f"{field}_utc", None), f"{what} ({reason})" if reason else what)
 
 
 def _by_rule(unit_id: str, what: str, decision: Mapping[str, Any] | None) -> str:
