@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.rulefile import RuleFile, read_rules
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.kinds import Kind, recognise
-from apis_rules.documents.load import ENDINGS, load_document
+from apis_rules.documents.load import parse_document
 from apis_rules.documents.model import canonical_hash
+from apis_rules.documents.watched import read_contents
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from apis_rules.documents.diagnostics import Diagnostic
+    from apis_rules.documents.watched import Contents
 
 TIGHTENED: Final = "hard-limits"
 """The question whose bundled rules stay in force whatever a file of one's own says: that one only adds to them."""
@@ -29,15 +34,18 @@ def load_rule_folder(folder: Path, own: Path | None = None) -> dict[str, RuleFil
         InputError: with everything that is wrong in any of them; AR264 where an own hard limit takes a bundled one's
             id, or two files answer one question.
     """
+    return combine_rules(read_contents(folder), {} if own is None else read_contents(own))
+
+
+def combine_rules(bundled: Contents, own: Contents) -> dict[str, RuleFile]:
+    """Return what ``load_rule_folder`` does, from what the two folders hold."""
     findings = Findings()
-    bundled = _read_all(folder, findings)
-    added = _read_all(own, findings) if own is not None else {}
-    files = {**bundled, **added}
+    standing, added = _read_all(bundled, findings), _read_all(own, findings)
     by_question: dict[str, RuleFile] = {}
-    for name, rule_file in sorted(files.items()):
+    for name, rule_file in sorted({**standing, **added}.items()):
         chosen = rule_file
-        if rule_file.question == TIGHTENED and name in added and name in bundled:
-            chosen = _tightened(bundled[name], rule_file, findings)
+        if rule_file.question == TIGHTENED and name in added and name in standing:
+            chosen = _tightened(standing[name], rule_file, findings)
         if chosen.question in by_question:
             first = by_question[chosen.question].file
             findings.error(Location(chosen.file), "AR264", f"{first} answers {chosen.question!r} already")
@@ -47,17 +55,31 @@ def load_rule_folder(folder: Path, own: Path | None = None) -> dict[str, RuleFil
     return by_question
 
 
-def _read_all(folder: Path, findings: Findings) -> dict[str, RuleFile]:
+def _read_all(contents: Contents, findings: Findings) -> dict[str, RuleFile]:
     files = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix in ENDINGS):
-        try:
-            document = load_document(path, findings)
-        except InputError as error:
-            findings.extend(error.diagnostics)
+    for path, content in contents.items():
+        if isinstance(content, InputError):
+            findings.extend(content.diagnostics)
             continue
-        if recognise(document.value) is Kind.RULES and (rule_file := read_rules(document, findings)) is not None:
+        rule_file, found = _parse(content, str(path))
+        findings.extend(found)
+        if rule_file is not None:
             files[path.stem] = rule_file
     return files
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str, file: str) -> tuple[RuleFile | None, tuple[Diagnostic, ...]]:
+    """Read one text once, however many nodes of a process go by it; None where it holds no rules."""
+    findings = Findings()
+    rule_file = None
+    try:
+        document = parse_document(text, file, findings)
+        if recognise(document.value) is Kind.RULES:
+            rule_file = read_rules(document, findings)
+    except InputError as error:
+        findings.extend(error.diagnostics)
+    return rule_file, findings.sorted()
 
 
 def _tightened(bundled: RuleFile, own: RuleFile, findings: Findings) -> RuleFile:

@@ -13,7 +13,7 @@ from apis_rules.decide.decision import NO_STRIKES, CompiledRules, Decider, Decis
 from apis_rules.decide.engine import EngineFailure
 from apis_rules.decide.folder import load_rule_folder
 from apis_rules.decide.ruleset import Evaluator
-from apis_rules.documents.diagnostics import Diagnostic, Findings, Location
+from apis_rules.documents.diagnostics import Diagnostic, Findings, Location, Severity
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,24 @@ class RuleSources:
 
 
 @dataclass(frozen=True, slots=True)
+class TriedOut:
+    """Rules that could be put in force, or what keeps them from it. They count for what is in force when they are made.
+
+    Attributes:
+        compiled: question → its rules, where they are others than those in force.
+    """
+
+    sources: RuleSources
+    compiled: Mapping[str, CompiledRules]
+    findings: tuple[Diagnostic, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether they cannot be put in force."""
+        return any(d.severity is Severity.ERROR for d in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """What came of putting rules in force.
 
@@ -53,6 +71,8 @@ class Reload:
 
 class RulesInForce:
     """The rules that a node decides by. Belongs to one thread; ``put`` blocks it while the trial runs.
+
+    A node that cannot wait lets another thread ``try_out``, which changes nothing, and ``take``s the outcome itself.
 
     Args:
         evaluator: who decides.
@@ -87,25 +107,50 @@ class RulesInForce:
         Raises:
             Unsupported: durable-rules cannot be used on this machine.
         """
+        return self.take(self.try_out(sources))
+
+    def try_out(self, sources: RuleSources) -> TriedOut:
+        """Compile what differs from the rules in force, and try it in child processes; nothing is changed.
+
+        Raises:
+            Unsupported: durable-rules cannot be used on this machine.
+        """
         findings = Findings()
+        compiled: dict[str, CompiledRules] = {}
+        for question, rule_file in sources.files.items():
+            if self._unchanged(question, rule_file, sources):
+                continue
+            rules = compiled[question] = compile_rules(rule_file, sources.constants, findings)
+            problems = [p for ruleset in rules.rulesets if (p := ruleset.trial())] if self._trial else []
+            for problem in problems:
+                findings.error(Location(rule_file.file), "AR266", problem, "the rules before stay in force")
+        return TriedOut(sources, compiled, findings.sorted())
+
+    def take(self, tried: TriedOut) -> Reload:
+        """Put in force what was tried out, all of it or nothing."""
+        findings = Findings()
+        findings.extend(tried.findings)
         built: dict[str, Decider] = {}
         try:
-            for question, rule_file in sources.files.items():
-                if not self._unchanged(question, rule_file, sources):
-                    self._build(question, compile_rules(rule_file, sources.constants, findings), built, findings)
+            for question, compiled in tried.compiled.items() if not findings.failed else ():
+                try:
+                    built[question] = Decider(compiled, self._evaluator)
+                except EngineFailure as failure:
+                    where = Location(compiled.rule_file.file)
+                    findings.error(where, "AR266", str(failure), "the rules before stay in force")
         except BaseException:
             _close(built.values())
             raise
         if findings.failed:
             _close(built.values())
             return Reload(accepted=False, changed=(), findings=findings.sorted())
-        gone = [question for question in self._deciders if question not in sources.files]
+        gone = [question for question in self._deciders if question not in tried.sources.files]
         replaced = [self._deciders.pop(question) for question in (*built, *gone) if question in self._deciders]
         self._deciders.update(built)
         _close(replaced)
         changed = tuple(sorted((*built, *gone)))
         if changed:
-            self._before, self._sources = self._sources, sources
+            self._before, self._sources = self._sources, tried.sources
         return Reload(accepted=True, changed=changed, findings=findings.sorted())
 
     def put_folder(self, folder: Path, own: Path | None, constants: Mapping[str, Any]) -> Reload:
@@ -132,19 +177,6 @@ class RulesInForce:
             return False
         same_rules = decider.compiled.rule_file.content_hash == rule_file.content_hash
         return same_rules and self._sources.constants == sources.constants
-
-    def _build(self, question: str, compiled: CompiledRules, built: dict[str, Decider], findings: Findings) -> None:
-        where = Location(compiled.rule_file.file)
-        if self._trial:
-            problems = [problem for ruleset in compiled.rulesets if (problem := ruleset.trial())]
-            for problem in problems:
-                findings.error(where, "AR266", problem, "the rules before stay in force")
-            if problems:
-                return
-        try:
-            built[question] = Decider(compiled, self._evaluator)
-        except EngineFailure as failure:
-            findings.error(where, "AR266", str(failure), "the rules before stay in force")
 
     def close(self) -> None:
         """Free the engine's memory."""

@@ -6,11 +6,14 @@ and writes what it found; the parent compares.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.definition import Chunk
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from apis_rules.decide.codegen import Row
 
 _UNSUPPORTED: Final = 3
+_PASSED: Final[deque[bytes]] = deque(maxlen=256)
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 
 def try_chunks(
@@ -38,16 +43,30 @@ def try_chunks(
     Raises:
         Unsupported: the engine cannot be used on this machine.
     """
-    task = {
-        "name": name,
-        "chunks": [[c.text, c.columns, c.indexes] for c in chunks],
-        "limit_s": limit_s,
-        "rows": [[None if v != v else v for v in row] for row in rows],  # noqa: PLR0124  # JSON has no NaN
-    }
+    task = json.dumps(
+        {
+            "name": name,
+            "chunks": [[c.text, c.columns, c.indexes] for c in chunks],
+            "limit_s": limit_s,
+            "rows": [[None if v != v else v for v in row] for row in rows],  # noqa: PLR0124  # JSON has no NaN
+        }
+    )
+    digest = hashlib.sha256(task.encode()).digest()
+    # The nodes of one process mostly go by the same rules: what passed once need not be tried for each of them.
+    with _ONE_AT_A_TIME:
+        if digest in _PASSED:
+            return None
+        problem = _try(name, task, rows, expected, limit_s)
+        if problem is None:
+            _PASSED.append(digest)
+        return problem
+
+
+def _try(name: str, task: str, rows: Sequence[Row], expected: Sequence[Sequence[int]], limit_s: float) -> str | None:
     try:
         child = subprocess.run(
             [sys.executable, "-P", "-X", "faulthandler", "-m", "apis_rules.decide.trial"],
-            input=json.dumps(task),
+            input=task,
             capture_output=True,
             text=True,
             timeout=limit_s,
