@@ -43,6 +43,13 @@ def times_in_force(policy: Policy, times: Times) -> dict[str, float]:
     return {**times.as_values(policy.controller.scram_voltage_reference_delay_s), **own}
 
 
+def broken_times(policy: Policy, times: Times) -> tuple[tuple[str, str], ...]:
+    """Return what does not hold between the times of the wiring and *policy*: the key, and one sentence."""
+    in_force = times_in_force(policy, times)
+    changed = times.model_copy(update={name: in_force[name] for name in ("hand_over_s", "drain_s")})
+    return changed.broken(policy.controller.scram_voltage_reference_delay_s)
+
+
 def _number(path: str, documents: Mapping[str, Any]) -> float:
     value: Any = documents
     for key in path.split("."):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+FILES: Final = ("hwConfig.json", "policy.json", "scenario.json")
 UNITS: Final = ("E001", "E002", "E003", "E004")
 DEAD_V: Final = 0.5
 LOOK_S: Final = 0.1
@@ -52,7 +54,7 @@ async def open_example(accelerate: float, folder: Path) -> AsyncIterator[Example
 
     Args:
         accelerate: how much faster than ours the grid's clock runs.
-        folder: for states and deal logs.
+        folder: for states, deal logs and files of its own.
     """
     plant = Plant(Grid(community(len(UNITS))), now_s=asyncio.get_running_loop().time, acceleration=accelerate)
     async with Emulator(plant, EmulatorPorts(emulator=0, v2_first=None, v1_first=None)) as emulator:
@@ -70,17 +72,24 @@ def example_sites(host: str, port: int, folder: Path) -> list[Site]:
         port: likewise.
         folder: for states and deal logs.
     """
-    rules = data_dir("rules")
-    hw_config = load_hw_config(rules / "hwConfig.json")
-    policy = load_policy(rules / "policy.json")
-    scenario = load_scenario(rules / "scenario.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        # Of its own, so that they may be changed while it runs; with a folder that stays, they stay as well.
+        if not (folder / name).exists():
+            shutil.copyfile(data_dir("rules") / name, folder / name)
+    hw_config, policy, scenario = (folder / name for name in FILES)
     return [
-        Site(_config(unit, number, host, port, folder, rules), hw_config, policy, scenario)
+        Site(
+            _config(unit, number, host, port, folder),
+            load_hw_config(hw_config),
+            load_policy(policy),
+            load_scenario(scenario),
+        )
         for number, unit in enumerate(UNITS, start=1)
     ]
 
 
-def _config(unit: str, number: int, host: str, port: int, folder: Path, rules: Path) -> Loaded[Config]:
+def _config(unit: str, number: int, host: str, port: int, folder: Path) -> Loaded[Config]:
     written = {
         "programId": "apis-rules",
         "communityId": "example",
@@ -90,9 +99,9 @@ def _config(unit: str, number: int, host: str, port: int, folder: Path, rules: P
         "serialNumber": str(number),
         "systemType": "dcdc_emulator",
         "connection": {"emulator": {"host": host, "port": port}},
-        "hwConfigFile": str(rules / "hwConfig.json"),
-        "policyFile": str(rules / "policy.json"),
-        "scenarioFile": str(rules / "scenario.json"),
+        "hwConfigFile": str(folder / "hwConfig.json"),
+        "policyFile": str(folder / "policy.json"),
+        "scenarioFile": str(folder / "scenario.json"),
         "stateFileFormat": f"{folder}/{unit}/%s",
         "dealLogDirFormat": f"'{folder}/{unit}/dealLog/'uuuu'/'MM'/'dd",
     }

@@ -8,23 +8,29 @@ import uuid
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apis_rules import __version__
-from apis_rules.charts.values import times_in_force
-from apis_rules.compose.reference_policy import compare_policy
+from apis_rules.charts.values import broken_times, times_in_force
 from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
+from apis_rules.documents.community import resolve
 from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.model import canonical_hash
+from apis_rules.documents.policy import Policy
 from apis_rules.documents.source import refusal
+from apis_rules.documents.versions import FOLDER, KeptFile
+from apis_rules.documents.watched import read_contents
 from apis_rules.file_lock import Locked, file_lock
 from apis_rules.node.identity import Documents, Identity
+from apis_rules.node.reference import join_community, reference_of
+from apis_rules.node.rule_files import bundled_rules, declare_rules
 from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import FileStateStore
-from apis_rules.node.surroundings import Surroundings
+from apis_rules.node.surroundings import NodeFiles, Surroundings
 from apis_rules.ports.bundle import NodePorts
 from apis_transport.clock import clock_identity
 from apis_transport.community import open_community
-from apis_transport.device import DriverTimes, open_device
+from apis_transport.device import open_device
 from apis_transport.watchdog import ask_page
 
 if TYPE_CHECKING:
@@ -33,7 +39,8 @@ if TYPE_CHECKING:
     from apis_rules.compose.options import RunOptions
     from apis_rules.compose.parent import Parent
     from apis_rules.documents.community import Site
-    from apis_rules.documents.config import Watchdog
+    from apis_rules.documents.config import Config, Watchdog
+    from apis_rules.documents.reading import Loaded
     from apis_rules.supervisor.orders import UnitOrders
     from apis_transport.device_hosts import DeviceHosts
 
@@ -82,6 +89,8 @@ async def open_node(
     if site.config is None or site.hw_config is None or site.policy is None or site.scenario is None:
         raise ValueError("a node needs all four of its files")
     config, policy = site.config.model, site.policy.model
+    own = own_rules(site.config)
+    rules = bundled_rules() if own is None else declare_rules(read_contents(own))
     with _unit_lock(config.unit_id, folder, parent):
         async with open_community(
             urls,
@@ -92,13 +101,17 @@ async def open_node(
             within_s=options.start_timeout_s,
             new_store=options.new_store,
         ) as community:
-            differing = await compare_policy(community.ports.policy, policy)
+            if broken := broken_times(policy, community.times):
+                raise refusal(Location(site.policy.document.file), "AR504", broken[0][1])
+            reference = reference_of(policy, site.policy.text, rules.of_the_community)
+            differing = await join_community(community.ports.policy, reference)
             documents = Documents(
                 config,
                 site.hw_config.model,
                 policy,
                 site.scenario.model,
                 times_in_force(policy, community.times),
+                rules,
             )
             identity = Identity(
                 unit_id=config.unit_id,
@@ -119,11 +132,41 @@ async def open_node(
                 observing=options.observe,
                 start_timeout_s=options.start_timeout_s,
                 ping=_watchdog_page(config.watchdog),
+                files=NodeFiles(
+                    kept_file(site.hw_config), kept_file(site.scenario), kept_file(site.policy), own, folder / FOLDER
+                ),
             )
-            times = DriverTimes(policy.controller.request_timeout_s, policy.controller.retry_limit)
-            device = open_device(config, hosts, times, community.ports.clock.now_s)
+            device = open_device(config, hosts, _TimesInForce(documents), community.ports.clock.now_s)
             try:
                 node = Node(identity, documents, NodePorts(community.ports, device), around)
                 yield OpenNode(node, compile_orders(documents, folder))
             finally:
                 await device.close()
+
+
+class _TimesInForce:
+    """How long the driver is waited for and how often it is asked, by the policy that is in force now."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    @property
+    def request_timeout_s(self) -> float:
+        return self._documents.policy.controller.request_timeout_s
+
+    @property
+    def attempts(self) -> int:
+        return self._documents.policy.controller.retry_limit
+
+
+def own_rules(config: Loaded[Config]) -> Path | None:
+    """Return the folder of own rule files that a config names, None where it names none."""
+    name = config.model.rules
+    return None if name is None else resolve(name, Path(config.document.file)).resolve()
+
+
+def kept_file(loaded: Loaded[Any]) -> KeptFile:
+    """Return a file as it was read, for those who read it again."""
+    model = loaded.model
+    meaning = model.canonical_hash if isinstance(model, Policy) else canonical_hash(model.to_document())
+    return KeptFile(str(Path(loaded.document.file).resolve()), loaded.text, meaning)

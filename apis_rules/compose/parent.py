@@ -63,6 +63,7 @@ class Parent:
 
     def keep(self, **values: Any) -> None:
         """Leave something for the process that runs the nodes after this one."""
+        self.kept |= values
 
     def decide_end(self) -> None:
         """Say that the end which comes now is meant."""
@@ -125,7 +126,7 @@ class Supervised(Parent):
 
     def keep(self, **values: Any) -> None:
         """Leave something for the process that runs the nodes after this one."""
-        self.kept |= values
+        super().keep(**values)
         self._say({"keep": values})
 
     def decide_end(self) -> None:

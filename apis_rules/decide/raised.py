@@ -18,7 +18,11 @@ RAISED: Final = frozenset(
         "compensation_failed",
         "deserted",
         "disk",
+        "dismissed",
         "engine_differs",
+        "file_mended",
+        "file_not_written",
+        "file_refused",
         "foreign_epoch",
         "found_holding",
         "grid_already_live",
@@ -28,12 +32,14 @@ RAISED: Final = frozenset(
         "not_confirmed",
         "not_persisted",
         "optimisation_failed",
+        "policy_differs",
         "ramp_timeout",
         "reference_lost",
         "refused",
         "silent",
         "stop_failed",
         "two_references",
+        "version_not_kept",
     }
 )
 """Each has an entry in ``rules/errors.yaml``. A name that is raised and does not stand here fails a test."""

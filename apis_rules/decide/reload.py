@@ -101,15 +101,17 @@ class RulesInForce:
         """Answer *question* by the rules in force; see ``Decider.decide``. Raises ``KeyError`` where there are none."""
         return self._deciders[question].decide(document, now_s, strikes)
 
-    def put(self, sources: RuleSources) -> Reload:
+    def put(self, sources: RuleSources, *, trial: bool = True) -> Reload:
         """Put *sources* in force if everything about them is right; what has not changed goes on as it is.
+
+        *trial* False spares the child processes, for rules that were tried before.
 
         Raises:
             Unsupported: durable-rules cannot be used on this machine.
         """
-        return self.take(self.try_out(sources))
+        return self.take(self.try_out(sources, trial=trial))
 
-    def try_out(self, sources: RuleSources) -> TriedOut:
+    def try_out(self, sources: RuleSources, *, trial: bool = True) -> TriedOut:
         """Compile what differs from the rules in force, and try it in child processes; nothing is changed.
 
         Raises:
@@ -121,7 +123,7 @@ class RulesInForce:
             if self._unchanged(question, rule_file, sources):
                 continue
             rules = compiled[question] = compile_rules(rule_file, sources.constants, findings)
-            problems = [p for ruleset in rules.rulesets if (p := ruleset.trial())] if self._trial else []
+            problems = [p for ruleset in rules.rulesets if (p := ruleset.trial())] if trial and self._trial else []
             for problem in problems:
                 findings.error(Location(rule_file.file), "AR266", problem, "the rules before stay in force")
         return TriedOut(sources, compiled, findings.sorted())

@@ -14,11 +14,12 @@ from apis_rules.documents.diagnostics import Diagnostic, Findings
 from apis_rules.documents.document import Document, Path, dotted
 from apis_rules.documents.hw_config import HwConfig
 from apis_rules.documents.kinds import Kind, looks_like_window
-from apis_rules.documents.load import load_document, parse_document
+from apis_rules.documents.load import parse_document
 from apis_rules.documents.model import UNIT_ID_PATTERN, FileModel
 from apis_rules.documents.policy import Policy
 from apis_rules.documents.scenario import Scenario, Window
 from apis_rules.documents.shapes import all_keys, did_you_mean, known_keys, model_at
+from apis_rules.documents.source import read_text
 from apis_rules.documents.spellings import put_right
 from apis_rules.errors import InputError
 
@@ -50,11 +51,13 @@ class Loaded(Generic[M]):
         model: what it says.
         document: where it says it; in the spelling of the files, whatever spelling the file itself has.
         warnings: what is doubtful about it.
+        text: what the file holds.
     """
 
     model: M
     document: Document
     warnings: tuple[Diagnostic, ...]
+    text: str = ""
 
 
 def load_config(path: FilePath) -> Loaded[Config]:
@@ -78,21 +81,30 @@ def load_policy(path: FilePath) -> Loaded[Policy]:
 
 
 def parse_policy(text: str, file: str) -> Loaded[Policy]:
-    """Read the text of a policy that came from elsewhere than a file; *file* is what diagnostics call it."""
-    findings = Findings()
-    return _finish(Policy, Kind.POLICY, parse_document(text, file, findings), findings)
+    """Read the text of a policy; *file* is what diagnostics call it. Raises what ``load_policy`` raises."""
+    return _parse(Policy, Kind.POLICY, text, file)
+
+
+def parse_hw_config(text: str, file: str) -> Loaded[HwConfig]:
+    """Read the text of a hwConfig; *file* is what diagnostics call it. Raises what ``load_hw_config`` raises."""
+    return _parse(HwConfig, Kind.HW_CONFIG, text, file)
+
+
+def parse_scenario(text: str, file: str) -> Loaded[Scenario]:
+    """Read the text of a scenario; *file* is what diagnostics call it. Raises what ``load_scenario`` raises."""
+    return _parse(Scenario, Kind.SCENARIO, text, file)
 
 
 def _load(model: type[M], kind: Kind, path: FilePath) -> Loaded[M]:
+    return _parse(model, kind, read_text(path), str(path))
+
+
+def _parse(model: type[M], kind: Kind, text: str, file: str) -> Loaded[M]:
     findings = Findings()
-    return _finish(model, kind, load_document(path, findings), findings)
-
-
-def _finish(model: type[M], kind: Kind, document: Document, findings: Findings) -> Loaded[M]:
-    document, read = read_model(model, kind, document, findings)
+    document, read = read_model(model, kind, parse_document(text, file, findings), findings)
     if read is None or findings.failed:
         raise InputError(findings.sorted())
-    return Loaded(read, document, findings.sorted())
+    return Loaded(read, document, findings.sorted(), text)
 
 
 def read_model(model: type[M], kind: Kind, document: Document, findings: Findings) -> tuple[Document, M | None]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KEPT: Final = 20
+FOLDER: Final = "versions"
+"""Under a unit's state folder."""
+
 _NAME: Final = re.compile(r"(\d{8})-[0-9a-f]{12}\.json\Z")
 
 

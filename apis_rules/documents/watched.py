@@ -65,6 +65,10 @@ class Watch:
         self._pending = signs
         return Found(contents, self._looks) if self._looks > 1 else None
 
+    def forget(self) -> None:
+        """Tell what the files hold once more, as if it had changed."""
+        self._judged, self._pending, self._young = None, None, True
+
     def judge(self, contents: Contents) -> None:
         """Take *contents* as known: they are not told again."""
         self._judged = _signs(contents)

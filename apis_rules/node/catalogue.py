@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from apis_rules.decide.error_catalogue import load_errors
 from apis_rules.decide.outcomes import React
-from apis_rules.node.questions import REACTIONS, open_question
-from apis_rules.resources import data_dir
+from apis_rules.node.rule_files import REACTIONS
 
 if TYPE_CHECKING:
     from apis_rules.decide.error_catalogue import CataloguedError
     from apis_rules.decide.outcomes import Action
+    from apis_rules.decide.reload import RulesInForce
     from apis_rules.node.identity import Documents
     from apis_rules.ports.types import ErrorEvent
-
-FILE: Final = "errors.yaml"
 
 
 class Catalogue:
     """What errors are called, and the table of reactions, asked live."""
 
-    def __init__(self, documents: Documents) -> None:
-        self._entries = load_errors(data_dir("rules") / FILE)
-        self._reactions = open_question(REACTIONS, documents)
+    def __init__(self, documents: Documents, rules: RulesInForce) -> None:
+        self._documents = documents
+        self._rules = rules
 
     def entry(self, name: str) -> CataloguedError:
         """Return the error called *name*. Raises ``KeyError``: a name that no file declares is a mistake here."""
-        return self._entries[name]
+        return self._documents.rules.errors[name]
 
     def reactions(self, event: ErrorEvent) -> tuple[Action, ...]:
         """Return what is done about an event, in order; nothing for a warning."""
-        hit = self._reactions.decide({"event": event.to_document()}, 0.0).first
+        hit = self._rules.decide(REACTIONS, {"event": event.to_document()}, 0.0).first
         outcome = hit.outcome if hit else None
         return outcome.actions if isinstance(outcome, React) else ()

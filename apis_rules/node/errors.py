@@ -90,9 +90,9 @@ class Errors:
 
     # Raising.
 
-    def raise_event(self, rule: str, detail: str) -> None:
-        """Raise the entry *rule* of the catalogue about this unit."""
-        self._raise(self._catalogued(rule, detail))
+    def raise_event(self, rule: str, detail: str, subject: str = "") -> None:
+        """Raise the entry *rule* of the catalogue about this unit; about another *subject* it is another error."""
+        self._raise(self._catalogued(rule, detail), subject)
 
     def raise_found(self, rule: str, outcome: RaiseError, message: str, deal_id: str) -> None:
         """Raise what a rule file found about this unit."""
@@ -133,9 +133,9 @@ class Errors:
         """Log something that repeats itself or is put right by itself; it is no event."""
         log.debug("%s", text)
 
-    def _raise(self, event: ErrorEvent) -> None:
+    def _raise(self, event: ErrorEvent, subject: str = "") -> None:
         now_s = self._ports.clock.now_s()
-        key = (event.rule, f"{event.unit_id}:{event.level}")
+        key = (event.rule, f"{event.unit_id}:{event.level}:{subject}")
         if now_s - self._last_told_s.get(key, float("-inf")) < QUIET_S:
             return
         self._last_told_s[key] = now_s

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.decide.outcomes import Decline as DeclineOutcome
-from apis_rules.node.questions import ACCEPT, REQUEST, describe, open_question
+from apis_rules.node.questions import describe
+from apis_rules.node.rule_files import ACCEPT, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from apis_rules.decide.decision import Decider
+    from apis_rules.decide.reload import RulesInForce
     from apis_rules.node.battery import Battery
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
@@ -30,26 +31,21 @@ class Closed:
 class Gates:
     """The gates of one unit."""
 
-    def __init__(self, board: Board, errors: Errors, battery: Battery) -> None:
+    def __init__(self, board: Board, errors: Errors, battery: Battery, rules: RulesInForce) -> None:
         self._board = board
         self._errors = errors
         self._battery = battery
-        self.exchange_rules()
-
-    def exchange_rules(self) -> None:
-        """Go by the policy and hwConfig that the documents now hold."""
-        self._request = open_question(REQUEST, self._board.documents)
-        self._accept = open_question(ACCEPT, self._board.documents)
+        self._rules = rules
 
     def closed_for_request(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
         """Return the first closed gate of an own request, None where it may be made."""
-        return self._first(self._request, places, request)
+        return self._first(REQUEST, places, request)
 
     def closed_for_accept(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
         """Return the first closed gate of an answer to another unit's request."""
-        return self._first(self._accept, places, request)
+        return self._first(ACCEPT, places, request)
 
-    def _first(self, decider: Decider, places: Places, request: Mapping[str, Any]) -> Closed | None:
+    def _first(self, question: str, places: Places, request: Mapping[str, Any]) -> Closed | None:
         board = self._board
         document = describe(
             board,
@@ -60,7 +56,7 @@ class Gates:
         # A place that is kept free counts as a deal of its direction.
         document["deals"] += places.as_deals(board.identity.unit_id)
         document["request"] = request
-        decision = decider.decide(document, board.clock.now_s())
+        decision = self._rules.decide(question, document, board.clock.now_s())
         for alarm in decision.alarms:
             self._errors.raise_event("engine_differs", alarm)
         hit = decision.first

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.decision import NO_STRIKES
 from apis_rules.decide.outcomes import RaiseError
-from apis_rules.node.questions import GLOBAL_SAFETY, open_question
+from apis_rules.node.rule_files import GLOBAL_SAFETY
 from apis_rules.ports.types import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from apis_rules.decide.decision import Strikes
+    from apis_rules.decide.reload import RulesInForce
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
     from apis_rules.node.neighbours import Neighbour
@@ -25,14 +26,10 @@ ACTIVE_AGE_S: Final = 2.5
 class GlobalSafety:
     """One Grid Master's checks. What a debounce remembers lasts for one term; a warning that stays is told once."""
 
-    def __init__(self, board: Board, errors: Errors) -> None:
+    def __init__(self, board: Board, errors: Errors, rules: RulesInForce) -> None:
         self._board = board
         self._errors = errors
-        self.exchange_rules()
-
-    def exchange_rules(self) -> None:
-        """Go by the policy that the documents now hold."""
-        self._rules = open_question(GLOBAL_SAFETY, self._board.documents)
+        self._rules = rules
         self.begin_term()
 
     def begin_term(self) -> None:
@@ -50,7 +47,7 @@ class GlobalSafety:
             "grid": grid.to_document(),
             "node": {"switching": grid.open_command is not None or any(d.open_command is not None for d in deals)},
         }
-        decision = self._rules.decide(document, self._board.clock.now_s(), self._strikes)
+        decision = self._rules.decide(GLOBAL_SAFETY, document, self._board.clock.now_s(), self._strikes)
         self._strikes = decision.strikes
         warned = set()
         for hit in decision.hits:

@@ -110,9 +110,10 @@ class GridMaster:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def exchange_planner(self, planner: Planner) -> None:
+    def exchange(self, planner: Planner, machine: Machine[Mastership]) -> None:
         """Go by other settings from the next pass on."""
-        self._planner = planner
+        self._planner, self._machine = planner, machine
+        self._wake.set()
 
     @property
     def plan(self) -> MasterPlan | None:

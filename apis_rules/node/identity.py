@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
+
+from apis_rules.node.rule_files import DeclaredRules, bundled_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +51,12 @@ class Documents:
     policy: Policy
     scenario: Scenario
     times: Mapping[str, float]
+    rules: DeclaredRules = field(default_factory=bundled_rules)
+
+    def exchange(self, documents: Documents) -> None:
+        """Go by other documents from now on, for everybody who holds this value."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(documents, each.name))
 
     def values(self) -> dict[str, Any]:
         """Return what charts name their values by: ``policy.…``, ``hwConfig.…``, ``wiring.times.…``."""

@@ -1,49 +1,40 @@
-"""The safety floor of one unit: hard limits and local rules on every reading, and hard limits before every write."""
+"""The safety floor of one unit: hard limits and local rules on every reading."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from apis_rules.charts.unit import Faulted, Struck
-from apis_rules.charts.unit.limits import compile_limits
 from apis_rules.decide.decision import NO_STRIKES
 from apis_rules.decide.outcomes import RaiseError
-from apis_rules.node.questions import HARD_LIMITS, LOCAL_SAFETY, compile_question, describe, open_question
+from apis_rules.node.questions import describe
+from apis_rules.node.rule_files import HARD_LIMITS, LOCAL_SAFETY
 
 if TYPE_CHECKING:
     from apis_rules.charts.unit import Event
     from apis_rules.decide.decision import Hit, Strikes
+    from apis_rules.decide.reload import RulesInForce
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
-    from apis_rules.node.identity import Documents
 
 
 class LocalSafety:
-    """One unit's local checks. What a debounce remembers stays here between readings.
+    """One unit's local checks. What a debounce remembers stays here between readings."""
 
-    Attributes:
-        broken_by: names the hard limit that a write would break, given the last reading; asked before every write.
-    """
-
-    def __init__(self, documents: Documents) -> None:
-        self.exchange_rules(documents)
-
-    def exchange_rules(self, documents: Documents) -> None:
-        """Go by other documents from the next reading on."""
-        self._limits = open_question(HARD_LIMITS, documents)
-        self.broken_by = compile_limits(compile_question(HARD_LIMITS, documents))
-        self._rules = open_question(LOCAL_SAFETY, documents)
+    def __init__(self, rules: RulesInForce) -> None:
+        self._rules = rules
+        # What a debounce has seen stays over an exchange of rules: files that change again and again delay no error.
         self._strikes: Strikes = NO_STRIKES
 
     def look(self, board: Board, errors: Errors, now_s: float, *, switching: bool) -> tuple[Event, ...]:
         """Check the reading that the board now shows; raise what is wrong, and return what the unit must know."""
         document = describe(board, errors, switching=switching)
         events: list[Event] = []
-        limits = self._limits.decide(document, now_s)
+        limits = self._rules.decide(HARD_LIMITS, document, now_s)
         for hit in limits.hits:
             _raise(hit, errors)
             events.append(Faulted(hit.rule.id, hard=True))
-        decision = self._rules.decide(document, now_s, self._strikes)
+        decision = self._rules.decide(LOCAL_SAFETY, document, now_s, self._strikes)
         self._strikes = decision.strikes
         for hit in decision.hits:
             _raise(hit, errors)

@@ -1,27 +1,17 @@
-"""The rule files of a node, compiled with its policy and hwConfig, and the document that they are asked about."""
+"""The rules of a node, compiled with its policy and hwConfig, and the document that they are asked about."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from apis_rules.decide.decision import Decider, compile_rules
-from apis_rules.decide.rulefile import load_rules
+from apis_rules.decide.reload import RulesInForce, RuleSources
+from apis_rules.errors import InputError
 from apis_rules.node.records import EPOCH
-from apis_rules.resources import data_dir
+from apis_rules.node.rule_files import ASKED
 
 if TYPE_CHECKING:
-    from apis_rules.decide.decision import CompiledRules
-    from apis_rules.decide.rulefile import RuleFile
     from apis_rules.node.board import Board
     from apis_rules.node.identity import Documents
-
-REQUEST: Final = "request.yaml"
-ACCEPT: Final = "accept.yaml"
-LOCAL_SAFETY: Final = "local-safety.yaml"
-GLOBAL_SAFETY: Final = "global-safety.yaml"
-HARD_LIMITS: Final = "hard-limits.yaml"
-REACTIONS: Final = "reactions.yaml"
 
 
 class Troubles(Protocol):
@@ -36,30 +26,24 @@ class Troubles(Protocol):
         """Whether the community has an error, or had one within the sustaining time."""
 
 
-def compile_question(file: str, documents: Documents) -> CompiledRules:
-    """Compile one of the node's rule files.
-
-    Raises:
-        InputError: it cannot be used.
-    """
+def rule_sources(documents: Documents) -> RuleSources:
+    """Return everything that decides what the rules of a node are."""
     constants = {"policy": documents.policy.to_document(), "hwConfig": documents.hw_config.to_document()}
-    return compile_rules(_bundled(file), constants)
+    return RuleSources({question: documents.rules.questions[question] for question in ASKED}, constants)
 
 
-def open_question(file: str, documents: Documents) -> Decider:
-    """Compile one of the node's rule files and put it into the engine.
+def open_rules(documents: Documents) -> RulesInForce:
+    """Put the rules of a node in force at its start. Own files are tried out in child processes first.
 
     Raises:
-        InputError: it cannot be used.
+        InputError: they cannot be used.
         Unsupported: durable-rules cannot be used on this machine.
     """
-    return Decider(compile_question(file, documents))
-
-
-@cache
-def _bundled(file: str) -> RuleFile:
-    """Return a rule file that comes with the program; it is read and checked once per process."""
-    return load_rules(data_dir("rules") / file)
+    rules = RulesInForce()
+    opened = rules.put(rule_sources(documents), trial=bool(documents.rules.own))
+    if not opened.accepted:
+        raise InputError(opened.findings)
+    return rules
 
 
 def describe(board: Board, errors: Troubles, **node: object) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from apis_rules.errors import ApisRulesError
 from apis_rules.ports.types import ActiveRecord, Deal, Epoch, GridRecord, Lock, OperationMode
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel, WireModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -26,8 +25,6 @@ LOCK: Final = "lock."
 STOP: Final = "stop."
 WATCHED: Final = ("gm.", GRID, ACTIVE, DEAL, LOCK, STOP, MODE, SUSTAIN)
 
-KNOWN_FORMAT: Final = 1
-
 M = TypeVar("M", bound=WireModel)
 
 
@@ -35,20 +32,20 @@ class UnknownRecord(ApisRulesError):
     """A record was written by a program that is newer or older than this one, or is damaged."""
 
 
-class Sustain(WireModel):
+class Sustain(StoredModel):
     """``sustain``: until when a community error keeps everybody from trading (UTC seconds since 1970), and why."""
 
     until_utc_s: float
     reason: str
 
 
-class StopRequest(WireModel):
+class StopRequest(StoredModel):
     """``stop.<deal>.<unit>``: a party asks the Grid Master to end the deal."""
 
     reason: str
 
 
-class ModeRecord(WireModel):
+class ModeRecord(StoredModel):
     """``mode``: the community's operation mode, as an operator or an error reaction set it.
 
     Attributes:
@@ -167,11 +164,8 @@ class Records:
 
 def _parse(key: str, value: bytes, kind: type[M]) -> M:
     try:
-        written = json.loads(value)
-        found = written.get("format", KNOWN_FORMAT)
-        if found != KNOWN_FORMAT:
-            raise UnknownRecord(f"{key} has format {found}; this program knows {KNOWN_FORMAT}")
-        return kind.model_validate(written)
-    except (ValueError, AttributeError) as error:
-        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise UnknownRecord(f"{key} cannot be read: {detail}") from error
+        return kind.from_json(value)
+    except ValidationError as error:
+        raise UnknownRecord(
+            f"{key} cannot be read: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from error

@@ -11,8 +11,6 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from apis_rules.charts import bundled_chart, chart_values, compile_chart
-from apis_rules.charts import node as node_chart
 from apis_rules.charts.node import (
     BringToWait,
     Exit,
@@ -26,14 +24,17 @@ from apis_rules.charts.node import (
 from apis_rules.charts.unit import StopLocal
 from apis_rules.errors import ApisRulesError, Outage, PortError, leaves
 from apis_rules.node import messages
+from apis_rules.node.compiled import compile_life
 from apis_rules.node.last_stop import bring_to_wait
 from apis_rules.node.records import WATCHED, Records
-from apis_rules.node.services import Services
+from apis_rules.node.refresh import Refresher
+from apis_rules.node.services import STALL_S, Services
 from apis_rules.node.watchdog import keep_quiet
 from apis_rules.ports.types import ConverterMode, DcdcData
 
 if TYPE_CHECKING:
     from apis_rules.charts import Machine, Timers
+    from apis_rules.node.compiled import Compiled
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.surroundings import Surroundings
     from apis_rules.ports.bundle import NodePorts
@@ -66,14 +67,11 @@ class Node:
         self.documents = documents
         self.life = NodeLife()
         self.services: Services | None = None
-        self.ended_because = around.refusal
+        self._refusal = self.ended_because = around.refusal
         self._ports = ports
         self._around = around
         self._clock = ports.community.clock
-        chart = bundled_chart("node")
-        self._machine: Machine[NodeLife] = compile_chart(
-            chart, node_chart.EFFECTS, chart_values(chart, documents.values())
-        )
+        self._machine: Machine[NodeLife] = compile_life(documents)
         self._timers: Timers = self._machine.start_timers(self.life.state, self._clock.now_s())
         self._wishes: asyncio.Queue[str] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -144,6 +142,12 @@ class Node:
         )
         services = self.services = Services(self.identity, self.documents, self._ports, records, self._around)
         services.errors.attach(_Reactions(self, services))
+        try:
+            await self._serve(records, services)
+        finally:
+            services.close()
+
+    async def _serve(self, records: Records, services: Services) -> None:
         bus, unit_id = self._ports.community.bus, self.identity.unit_id
         async with (
             asyncio.TaskGroup() as tasks,
@@ -164,7 +168,32 @@ class Node:
             tasks.create_task(self._pump_records(records, services))
             tasks.create_task(self._pump_board(services))
             tasks.create_task(self._give_up())
+            if not self._refusal:
+                tasks.create_task(self._refresher(services).run())
             await self._loop(services)
+
+    def _refresher(self, services: Services) -> Refresher:
+        def exchange(compiled: Compiled) -> None:
+            services.exchange(compiled)
+            self._machine = compiled.life
+
+        return Refresher(
+            self._ports.community.policy,
+            services.board,
+            services.rules,
+            services.errors,
+            services.supervisor.watch("refresh", STALL_S),
+            self._around,
+            exchange,
+            self._dismiss,
+        )
+
+    def _dismiss(self, reason: str) -> None:
+        """Take part no longer: end what is under way in order, and then as a node that was refused."""
+        self._refusal = self.ended_because = reason
+        if self.services is not None:
+            self.services.errors.raise_event("dismissed", reason)
+        self.terminate()
 
     # The life.
 
@@ -221,7 +250,7 @@ class Node:
             "idle": quiet
             and not board.records.deals_of(self.identity.unit_id)
             and not (board.is_master and board.records.grid()[0].state not in ("dead", "held")),
-            "may_join": not self._around.refusal,
+            "may_join": not self._refusal,
             "observing": self._around.observing,
             "mode": str(board.effective_mode),
         }
@@ -237,7 +266,7 @@ class Node:
             case Join():
                 self._join(services)
             case TellRefusal():
-                services.errors.raise_event("refused", self._around.refusal)
+                services.errors.raise_event("refused", self._refusal)
             case StopDeals():
                 for deal_id in services.board.records.deals_of(self.identity.unit_id):
                     self._start(self._ask_to_stop(services, deal_id))

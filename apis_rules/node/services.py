@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from apis_rules.charts import bundled_chart, chart_values, compile_chart
-from apis_rules.charts import grid_master as mastership_chart
-from apis_rules.charts.master import MasterSettings
-from apis_rules.charts.master.planner import Planner
-from apis_rules.charts.unit import UnitBrain, UnitSettings
+from apis_rules.decide.engine import EngineFailure
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+from apis_rules.errors import InputError
 from apis_rules.node.battery import Battery
 from apis_rules.node.board import Board
 from apis_rules.node.catalogue import Catalogue
+from apis_rules.node.compiled import SCENARIO, compile_brain, compile_mastership, compile_planner
 from apis_rules.node.continuity import Continuity
 from apis_rules.node.controller import Controller
 from apis_rules.node.deal_log import DealLog
@@ -24,10 +24,13 @@ from apis_rules.node.local_mode import LocalModeKeeper
 from apis_rules.node.local_safety import LocalSafety
 from apis_rules.node.mediator import Mediator
 from apis_rules.node.narration import Narration
+from apis_rules.node.questions import open_rules
+from apis_rules.node.rule_files import HARD_LIMITS
 from apis_rules.node.supervision import Supervisor
-from apis_rules.node.user import User
+from apis_rules.node.user import User, open_scenario
 
 if TYPE_CHECKING:
+    from apis_rules.node.compiled import Compiled
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.records import Records
     from apis_rules.node.surroundings import Surroundings
@@ -44,21 +47,17 @@ class Services:
         self, identity: Identity, documents: Documents, ports: NodePorts, records: Records, around: Surroundings
     ) -> None:
         community = ports.community
-        policy, hw_config = documents.policy.to_document(), documents.hw_config.to_document()
+        self.rules = open_rules(documents)
         self.board = Board(identity, documents, records, community.clock)
         self.board.observing = around.observing
         self.narration = Narration(self.board)
         self.local_mode = LocalModeKeeper(self.board, around.store)
         self.supervisor = Supervisor(community.clock)
         self.life_progress = self.supervisor.watch("life", STALL_S + around.times.limit_s)
-        self.errors = Errors(Catalogue(documents), community, self.board)
-        self.safety = LocalSafety(documents)
+        self.errors = Errors(Catalogue(documents, self.rules), community, self.board)
+        self.safety = LocalSafety(self.rules)
         self.controller = Controller(
-            UnitBrain(
-                bundled_chart("converter"),
-                UnitSettings.from_documents(policy, hw_config, documents.times),
-                self.safety.broken_by,
-            ),
+            compile_brain(documents, self.rules.compiled(HARD_LIMITS)),
             ports,
             self.board,
             around.store,
@@ -69,7 +68,7 @@ class Services:
         self.battery = Battery(self.board, self.errors, around.temporary)
         self.user = User(
             self.board,
-            Gates(self.board, self.errors, self.battery),
+            Gates(self.board, self.errors, self.battery, self.rules),
             Diary(identity.unit_id, community.decisions if documents.config.decision_log else None),
             self.errors,
             self.supervisor.watch("user", STALL_S),
@@ -79,17 +78,41 @@ class Services:
         self.user.attach(self.mediator)
         self.battery.attach(self.mediator)
         self.continuity = Continuity(records, around.store, self.errors)
-        chart = bundled_chart("grid_master")
         self.grid_master = GridMaster(
-            compile_chart(chart, mastership_chart.EFFECTS, chart_values(chart, documents.values())),
-            Planner(MasterSettings.from_documents(policy, documents.times)),
+            compile_mastership(documents),
+            compile_planner(documents),
             community,
             self.board,
             self.errors,
-            GlobalSafety(self.board, self.errors),
+            GlobalSafety(self.board, self.errors, self.rules),
             self.continuity,
             self.supervisor.watch("grid master", STALL_S),
             around.times,
             around.source,
         )
         self.deal_log = DealLog(community, self.board, around.store, self.errors, around.temporary, around.write)
+
+    def exchange(self, compiled: Compiled) -> None:
+        """Put other documents in force, all of them at once: nothing runs between the first step and the last.
+
+        Raises:
+            InputError: the engine refuses them; nothing has changed.
+        """
+        try:
+            live = open_scenario(compiled.scenario)
+        except EngineFailure as failure:
+            raise refusal(Location(SCENARIO), "AR266", str(failure)) from failure
+        taken = self.rules.take(compiled.tried)
+        if not taken.accepted:
+            live.close()
+            raise InputError(taken.findings)
+        self.board.documents.exchange(compiled.documents)
+        self.controller.exchange_brain(compiled.brain)
+        self.user.exchange_scenario(compiled.scenario, live)
+        self.grid_master.exchange(compiled.planner, compiled.mastership)
+        self.board.changed("documents")
+
+    def close(self) -> None:
+        """Free the memory that the engine holds for this node."""
+        self.rules.close()
+        self.user.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from apis_rules.documents.versions import KeptFile
     from apis_rules.node.state_dir import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFiles:
+    """The files that a node reads again while it runs, as they were at its start.
+
+    Attributes:
+        rules: folder of own rule files.
+        versions: folder that keeps what was in force.
+    """
+
+    hw_config: KeptFile
+    scenario: KeptFile
+    policy: KeptFile
+    rules: Path | None
+    versions: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +40,8 @@ class Surroundings:
     Attributes:
         times: the wiring's times in effect.
         write: puts a deal log in its place.
+        work: does what may block beside the loop; a simulation has no threads and does it at once.
+        files: None: the documents stay as they are but for the policy, which is the community's.
         temporary: stands for ``{tmpdir}`` in file formats.
         ping: asks once for the page of the hardware watchdog; None where the config names none.
         refusal: why this node may not join, known before it was started; empty where nothing is known against it.
@@ -36,3 +56,5 @@ class Surroundings:
     observing: bool = False
     start_timeout_s: float = 30.0
     ping: Callable[[], Awaitable[None]] | None = None
+    work: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread
+    files: NodeFiles | None = None

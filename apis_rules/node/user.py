@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from apis_rules.decide.intent import Intent, Proposal
+    from apis_rules.decide.intent import CompiledScenario, Intent, Proposal
     from apis_rules.node.board import Board
     from apis_rules.node.diary import Diary
     from apis_rules.node.errors import Errors
@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 LONGEST_PAUSE_S: Final = 1.0
 SHY_S: Final = 0.4
 """Units that change at the same moment ask within this time one after the other, in an order that chance decides."""
+
+
+def open_scenario(scenario: CompiledScenario) -> LiveRuleset:
+    """Put a scenario into the engine.
+
+    Every rule of a scenario permits: where engine and oracle differ, no request and no accept is the safe answer.
+
+    Raises:
+        EngineFailure: it is refused.
+    """
+    return LiveRuleset(scenario.ruleset, dict.fromkeys(scenario.ruleset.names, False))
 
 
 class User:
@@ -58,21 +69,29 @@ class User:
         self._random = source
         self._mediator: Mediator | None = None
         self._chosen_by = Strategy.AMOUNT
-        self.exchange_scenario()
+        scenario = compile_scenario(declared_scenario(board.documents.scenario))
+        self._live = open_scenario(scenario)
+        self._go_by(scenario)
 
     def attach(self, mediator: Mediator) -> None:
         """Learn who negotiates."""
         self._mediator = mediator
 
-    def exchange_scenario(self) -> None:
-        """Go by the scenario and policy that the documents now hold."""
+    def exchange_scenario(self, scenario: CompiledScenario, live: LiveRuleset) -> None:
+        """Go by *scenario*, which the documents now hold, and by their policy."""
+        self._live.close()
+        self._live = live
+        self._go_by(scenario)
+
+    def _go_by(self, scenario: CompiledScenario) -> None:
         documents = self._board.documents
         self._limits = deal_limits(documents.policy)
-        self._scenario = compile_scenario(declared_scenario(documents.scenario))
+        self._scenario = scenario
         self._hash = canonical_hash(documents.scenario.to_document())
-        # Every rule of a scenario permits: where engine and oracle differ, no request and no accept is the safe answer.
-        names = self._scenario.ruleset.names
-        self._live = LiveRuleset(self._scenario.ruleset, dict.fromkeys(names, False))
+
+    def close(self) -> None:
+        """Free the engine's memory."""
+        self._live.close()
 
     async def run(self) -> None:
         """Ask for energy whenever there is a reason to, until cancelled."""
@@ -109,6 +128,8 @@ class User:
             intent.request.rule if intent.request else None,
             closed.reason if closed else None,
             tuple(sorted(self._board.records.deals())),
+            self._hash,
+            self._limits,
         )
 
     def _closed(self, proposal: Proposal | None) -> Closed | None:

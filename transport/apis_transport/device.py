@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -36,9 +36,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Asking(Protocol):
+    """``requestTimeoutMsec`` and ``retryLimit`` of the policy; *attempts* counts the first one too."""
+
+    @property
+    def request_timeout_s(self) -> float:
+        """How long an answer is waited for."""
+
+    @property
+    def attempts(self) -> int:
+        """How often is asked at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class DriverTimes:
-    """``requestTimeoutMsec`` and ``retryLimit`` of the policy; *attempts* counts the first one too."""
+    """``Asking`` that stays as it is."""
 
     request_timeout_s: float
     attempts: int
@@ -123,7 +135,7 @@ class HttpDevice:
         unit_id: str,
         addresses: Mapping[str, str],
         hosts: DeviceHosts,
-        times: DriverTimes,
+        times: Asking,
         now_s: Callable[[], float],
         on_failed_attempt: Callable[[str], None] = lambda _text: None,
     ) -> None:
@@ -289,7 +301,7 @@ class HttpDevice:
 def open_device(
     config: Config,
     hosts: DeviceHosts,
-    times: DriverTimes,
+    times: Asking,
     now_s: Callable[[], float],
     on_failed_attempt: Callable[[str], None] = lambda _text: None,
 ) -> HttpDevice:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.author.arguments import refuse
 from apis_rules.author.verbs.output import add_format, print_rows
-from apis_rules.documents.versions import Version, VersionStore
+from apis_rules.documents.versions import FOLDER, Version, VersionStore
 
 if TYPE_CHECKING:
     import argparse
 
-FOLDER: Final = "versions"
-"""Under a unit's state folder."""
 COLUMNS: Final = ("number", "since", "hash", "changed")
 _SHORT: Final = 12
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from apis_rules.grid.plant import Plant
     from apis_rules.node.identity import Documents
+    from apis_rules.node.surroundings import NodeFiles
 
 TEMPORARY: Final = Path("/tmp")  # noqa: S108 - only a name: files are kept in memory
 DIES_WITHIN_S: Final = 0.001
@@ -72,6 +73,7 @@ class VirtualCommunity:
     Attributes:
         store: the twins' own side, for looks and faults.
         houses: by unit id.
+        node_files: by unit id, where a node reads its files again while it runs.
     """
 
     def __init__(self, plant: Plant, documents: Mapping[str, Documents], times: Any, seed: int) -> None:
@@ -83,6 +85,7 @@ class VirtualCommunity:
         self.store = MemoryCommunity(life_s=int(times.life_s))
         self.unit_ids = list(documents)
         self.houses = {u: House(u, ModelDevice(plant, u, runtime_s=loop.time)) for u in self.unit_ids}
+        self.node_files: dict[str, NodeFiles] = {}
         self.records = Records(_StoreItself(self.store))
 
     def start(self, unit_id: str, refusal: str = "") -> House:
@@ -108,6 +111,8 @@ class VirtualCommunity:
             write=house.write,
             refusal=refusal,
             ping=house.ping,
+            work=_at_once,
+            files=self.node_files.get(unit_id),
         )
         ports = self.store.connect(unit_id)
         line, process = self.store.lines[unit_id], ProcessDevice(house.device)
@@ -196,6 +201,11 @@ class VirtualCommunity:
         key = LOCK + unit_id
         changed = self.records.lock(unit_id).model_copy(update={"exclusion": reason})
         self.store.ctl.write([Write(key, changed.to_json(), self.store.ctl.get(key).at)])
+
+
+async def _at_once(work: Callable[[], Any]) -> Any:
+    """There are no threads in virtual time."""
+    return work()
 
 
 class _StoreItself:
