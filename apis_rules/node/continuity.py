@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from apis_rules.node.records import Records
     from apis_rules.node.state_dir import StateStore
 
-FILE: Final = "store.json"
+FILE: Final = "seen.json"
 PERIOD_S: Final = 1.0
 
 
