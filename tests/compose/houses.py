@@ -86,11 +86,24 @@ class Houses:
     def serving(self) -> bool:
         return self._thread.is_alive()
 
+    def end(self) -> None:
+        """Begin to serve no more, and wait for nothing."""
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._stop.set)
+
     def stop(self) -> None:
         """Serve no more: connections end, the port is closed."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
+        self.end()
+        self._thread.join(10)
+
+    def charge(self, rsoc: Sequence[float]) -> None:
+        """Set how full the batteries are, in per cent."""
+
+        def work(grid: Grid) -> None:
+            for unit_id, percent in zip(UNITS, rsoc, strict=True):
+                grid.set_rsoc(unit_id, percent)
+
+        self.look(work)
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:

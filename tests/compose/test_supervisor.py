@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from apis_rules.compose.wait_orders import LOCK_FILE
+from apis_rules.node import continuity as seen
+from apis_rules.node.controller import MEMORY_FILE
 from apis_rules.ports.types import ConverterMode
+from apis_transport import continuity as transport_seen
 from tests.compose.houses import UNITS, ask_json, now_s, until
 
 if TYPE_CHECKING:
@@ -19,6 +23,12 @@ pytestmark = pytest.mark.timeout(150)
 WAIT_S = 3.0
 ALIVE_S = 3.0
 HOLDER_DEAD_MAN_S = 20.0
+
+
+def test_no_two_parts_of_a_node_write_the_same_file() -> None:
+    """Each name in a unit's state folder has one writer: a node killed between two of them could not start again."""
+    names = [MEMORY_FILE, seen.FILE, transport_seen.FILE, LOCK_FILE]
+    assert len({*names}) == len(names)
 
 
 def trading(running: Running) -> bool:
