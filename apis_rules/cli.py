@@ -50,6 +50,7 @@ VERBS: Final[dict[str, Verb]] = {
     "deals": Verb("apis_rules.compose.verbs.deals", "the deals of a running community"),
     "decisions": Verb("apis_rules.compose.verbs.decisions", "what the units decided, as JSON lines for replay"),
     "mode": Verb("apis_rules.compose.verbs.mode", "look at or set the operation mode"),
+    "converter": Verb("apis_rules.compose.verbs.converter", "command one converter directly, in manual mode"),
     "exclude": Verb("apis_rules.compose.verbs.exclude", "declare a unit's converter cut off from the bus"),
     "battery": Verb("apis_rules.compose.verbs.battery", "who claims a battery that several nodes share"),
     "stop": Verb("apis_rules.compose.verbs.stop", "end one node or all, in order"),

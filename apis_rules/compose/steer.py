@@ -12,7 +12,7 @@ from apis_rules.errors import Conflict, Outage, Refused, Unknown
 from apis_rules.node import messages
 from apis_rules.node.records import LOCK, MODE, ModeRecord
 from apis_rules.ports.state import Write
-from apis_rules.ports.types import Lock, OperationMode
+from apis_rules.ports.types import CommandName, CommandParams, Lock, OperationMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from apis_rules.compose.onlooker import Onlooker
 
 ASK_S: Final = 3.0
+DIRECT_S: Final = 6.0
 LOOK_S: Final = 0.2
 TRIES: Final = 3
 
@@ -63,6 +64,45 @@ async def set_mode(onlooker: Onlooker, mode: OperationMode | None, unit_id: str 
         return
     value = None if mode is None else ModeRecord(mode=mode, reason="set by an operator").to_json()
     await onlooker.ports.ctl.write(Write(MODE, value))
+
+
+ORDERS: Final = {
+    "wait": CommandName.WAIT,
+    "charge": CommandName.CHARGE,
+    "discharge": CommandName.DISCHARGE,
+    "reference": CommandName.VOLTAGE_REFERENCE,
+}
+"""What ``converter U`` takes."""
+
+
+def parse_order(unit_id: str, word: str, value: float | None) -> messages.DirectOrder:
+    """Return an operator's direct command: *value* is amperes for charge and discharge, volts for reference.
+
+    Raises:
+        InputError: its value is missing, or one is given where none belongs.
+    """
+    name = ORDERS[word]
+    unit = {CommandName.WAIT: None, CommandName.VOLTAGE_REFERENCE: "volts"}.get(name, "amperes")
+    if (value is None) != (unit is None):
+        message = f"{word} takes no value" if unit is None else f"it is not said how many {unit}"
+        raise refusal(Location("<argument VALUE>"), "AR101", message, f"'converter {unit_id} charge 1.5'")
+    if name is CommandName.VOLTAGE_REFERENCE:
+        return messages.DirectOrder(unit_id=unit_id, name=name, params=CommandParams(grid_voltage_v=value))
+    return messages.DirectOrder(unit_id=unit_id, name=name, params=CommandParams(grid_current_a=value))
+
+
+async def order_directly(onlooker: Onlooker, order: messages.DirectOrder) -> bool:
+    """Give one converter a command through the Grid Master; return whether it is done, False while it is under way.
+
+    Raises:
+        Refused: the mode is not manual, the command does not fit the grid, the unit has not carried it out.
+        Unknown, Outage: there is no answer; whether it was done is not known.
+    """
+    master = onlooker.overview().master
+    if master is None:
+        raise Refused("there is no Grid Master, which commands the converters")
+    answer = await onlooker.ports.bus.ask(master, messages.DIRECT, order.to_json(), DIRECT_S)
+    return messages.read_message(messages.DirectAnswer, answer).done
 
 
 async def stop_units(

@@ -125,6 +125,7 @@ class GridMaster:
         async with (
             asyncio.TaskGroup() as tasks,
             self._ports.bus.serve(self._board.identity.unit_id, messages.TAKE_OVER, self._offered),
+            self._ports.bus.serve(self._board.identity.unit_id, messages.DIRECT, self._ordered),
             self._ports.commands.outcomes() as outcomes,
         ):
             self._tasks = tasks
@@ -317,6 +318,19 @@ class GridMaster:
         """A master that resigns says so; the watch on the lease would tell it as well, a little later."""
         self._wake.set()
         return body
+
+    async def _ordered(self, body: bytes) -> bytes:
+        """Put an operator's direct command into the next plan; answer what became of it.
+
+        Raises:
+            Refused: it may not be given now, or the unit has not carried it out.
+        """
+        order = messages.read_message(messages.DirectOrder, body)
+        if self._reign is None:
+            raise Refused(f"{self._board.identity.unit_id} is not the Grid Master")
+        if "direct" not in self._board.allowed:
+            raise Refused(f"{self._board.identity.unit_id}, the Grid Master, is not in manual mode")
+        return messages.DirectAnswer(done=await self._reign.by_hand.carry_out(order)).to_json()
 
     async def _watch_lease(self) -> None:
         async for state in self._ports.lease.changes():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import ValidationError
 
 from apis_rules.errors import Refused
-from apis_rules.ports.types import DcdcData, Epoch, OperationMode, Outcome, UnitData
+from apis_rules.ports.types import CommandName, CommandParams, DcdcData, Epoch, OperationMode, Outcome, UnitData
 from apis_rules.ports.types.model import WireModel
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ TERMINATE: Final = "terminate"
 SET_MODE: Final = "mode"
 TAKE_OVER: Final = "take-over"
 
+DIRECT: Final = "direct"
 MASTER_KEY: Final = "master"
 """Where the Grid Master's report lies, among what units say of themselves."""
 
@@ -151,3 +152,21 @@ class LocalMode(WireModel):
     """A unit's own mode, as an operator sets it; None follows the community."""
 
     mode: OperationMode | None = None
+
+
+class DirectOrder(WireModel):
+    """An operator's command for one converter, put to the Grid Master; *params* as the command needs them."""
+
+    unit_id: str
+    name: CommandName
+    params: CommandParams = CommandParams()
+
+
+class DirectAnswer(WireModel):
+    """What became of an operator's command that was not refused.
+
+    Attributes:
+        done: whether the unit has carried it out and verified it; else it is still on its way.
+    """
+
+    done: bool

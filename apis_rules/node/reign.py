@@ -16,6 +16,7 @@ from apis_rules.charts.lease import acts_until_s
 from apis_rules.charts.master import Memory, Picture, Stored
 from apis_rules.errors import Conflict, Fenced, Outage, Refused, Unknown
 from apis_rules.node import messages
+from apis_rules.node.by_hand import ByHand
 from apis_rules.node.inquiries import Inquiries
 from apis_rules.node.unit_clock import format_utc
 from apis_rules.ports.state import At, Write
@@ -63,12 +64,14 @@ class Reign:
         term: the lease as last renewed.
         plan: the last one, None before the first pass.
         fenced: whether the store refused something because a newer term has begun.
+        by_hand: what operators ask for directly.
     """
 
     def __init__(self, term: Term, office: Office, tasks: asyncio.TaskGroup, wake: Callable[[], None]) -> None:
         self.term = term
         self.plan: MasterPlan | None = None
         self.fenced = False
+        self.by_hand = ByHand(wake)
         self._office = office
         self._group = tasks
         self._wake = wake
@@ -92,6 +95,7 @@ class Reign:
 
     def end(self) -> None:
         """Ask, renew and collect no more. What is already on its way to stop a converter is not called back."""
+        self.by_hand.end()
         for task in self._tasks:
             task.cancel()
 
@@ -105,6 +109,7 @@ class Reign:
         """Take what became of a command of this term."""
         if outcome.epoch == self.term.epoch:
             self._office.neighbours.take_outcome(outcome, self._office.ports.clock.now_s())
+            self.by_hand.take_outcome(outcome)
             self._wake()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -207,6 +212,7 @@ class Reign:
             sustaining=errors.community_sustaining,
             reaction=errors.reaction,
             recorded=self._recorded,
+            orders=self.by_hand.orders,
             draws=tuple(self._office.source.random() for _ in range(16)),
             memory=self._memory,
         )
@@ -227,6 +233,7 @@ class Reign:
             self._memory = plan.memory_if_refused
             return
         self._memory = plan.memory
+        self.by_hand.take_plan(plan)
         for send in plan.sends:
             if office.ports.clock.now_s() >= self._acts_until_s:
                 return

@@ -37,8 +37,9 @@ def grid_demand(round_: Round) -> Demand | None:
     reaction = round_.picture.reaction
     if reaction is not None and reaction.kind is ReactionKind.SCRAM:
         return Demand("scram", reaction.reason) if _is_anything_on(round_) else None
-    if round_.grid.state == "held_by_hand" and round_.picture.mode is not OperationMode.MANUAL:
-        return Demand("release", "manual mode has ended")
+    if round_.grid.state == "held_by_hand":
+        reason = _why_unsafe(round_) if round_.picture.mode is OperationMode.MANUAL else "manual mode has ended"
+        return None if reason is None else Demand("release", reason)
     if round_.grid.state in ENDING_GRID:
         return None
     reason = why_drain(round_)
@@ -53,13 +54,19 @@ def _is_anything_on(round_: Round) -> bool:
 
 def why_drain(round_: Round) -> str | None:
     """Return why the bus is to be drained, None where it is not."""
+    mode = round_.picture.mode
+    unsafe = _why_unsafe(round_)
+    if unsafe is None and mode in (OperationMode.STOP, OperationMode.MANUAL):
+        return f"the operation mode is {mode}"
+    return unsafe
+
+
+def _why_unsafe(round_: Round) -> str | None:
     picture = round_.picture
     if picture.reaction is not None:
         return picture.reaction.reason
     if picture.amnesia:
         return "the store was lost or went back"
-    if picture.mode in (OperationMode.STOP, OperationMode.MANUAL):
-        return f"the operation mode is {picture.mode}"
     for unit_id, absent_s in sorted(round_.absent.items()):
         if unit_id not in round_.active and unit_id not in accounts.holders(round_):
             continue

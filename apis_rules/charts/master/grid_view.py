@@ -84,7 +84,8 @@ def _mode_word(round_: Round, unit_id: str) -> str:
 def has_lost_voltage(round_: Round) -> bool:
     """Whether a fresh reading shows that the holder does not hold what it should."""
     grid = round_.grid
-    if grid.holder is None or grid.state not in HELD or round_.is_pending(grid):
+    by_hand = grid.state == "held_by_hand" and grid.open_command is None
+    if grid.holder is None or not (grid.state in HELD or by_hand) or round_.is_pending(grid):
         return False
     if grid.state in FORWARD and not accounts.is_term_ready(round_):
         return False

@@ -200,7 +200,8 @@ def send_strays(round_: Round) -> None:
                 round_.due(stop.again_s)
         elif _is_stray(round_, unit_id):
             unit = round_.picture.units[unit_id]
-            round_.report("two_references", unit_id, detail=str(unit.mode))
+            if round_.grid.state != "draining":  # else it was switched on by hand
+                round_.report("two_references", unit_id, detail=str(unit.mode))
             round_.active.setdefault(unit_id, _found_active(unit))
             round_.stop(Order(unit_id, CommandName.WAIT))
 
@@ -215,7 +216,8 @@ def _found_active(unit: UnitPicture) -> ActiveUnit:
 
 def _is_stray(round_: Round, unit_id: str) -> bool:
     unit = round_.picture.units[unit_id]
-    if round_.picture.mode is OperationMode.MANUAL or unit.mode in (None, ConverterMode.WAIT):
+    by_hand = round_.picture.mode is OperationMode.MANUAL and round_.grid.state not in ("draining", "releasing")
+    if by_hand or unit.mode in (None, ConverterMode.WAIT):
         return False
     if not accounts.is_fresh(round_, unit_id) or not accounts.is_settled(round_, unit_id):
         return False
