@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,10 @@ from apis_rules.charts.walking import Coverage, run_walk, run_walks, walk_files
 from apis_rules.charts.walks import load_walks
 from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
+from tests.conftest import SHOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from apis_rules.charts.bindings import Binding
@@ -45,11 +46,10 @@ def test_walk(file: WalkFile, walk: Walk, start: str) -> None:
     assert [str(f) for f in run_walk(machine, binding, walk, start, Coverage(file.chart))] == []
 
 
-def test_every_transition_of_every_chart_is_walked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_transition_of_every_chart_is_walked(record_property: Callable[[str, object], None]) -> None:
     """No state and no transition of the five charts is without a walk; the coverage is printed."""
     report = run_walks([STATECHARTS])
-    with capsys.disabled():
-        sys.stdout.write("\n".join(["", *report.lines(), ""]))
+    record_property(SHOWN, "\n".join(report.lines()))
     assert {name: c.missing_transitions + c.missing_states for name, c in report.coverage.items()} == dict.fromkeys(
         report.coverage, ()
     )

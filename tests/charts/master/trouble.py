@@ -25,6 +25,9 @@ from tests.charts.master.world import World, shipped_settings, thaw
 if TYPE_CHECKING:
     from tests.charts.master.house import House
 
+RISKY = 0.5
+"""How often the unit that dies is one whose partner's stop would overload the holder, where there is one."""
+
 HANDING = ("announcing", "taking", "settling", "yielding", "straightening", "withdrawing", "restoring")
 SUPERVISOR_S = 3.0
 KNOWN_TO_WH_PER_A = 0.6
@@ -180,7 +183,8 @@ class Trouble:
             self._new_master()
 
     def kill_unit(self) -> None:
-        self._kill(self._house())
+        risky = [h for h in self.world.houses.values() if h.mode is not WAIT and self._would_overload(h)]
+        self._kill(self.random.choice(risky) if risky and self.random.random() < RISKY else self._house())
 
     def _kill(self, house: House) -> None:
         if house.record is None:
