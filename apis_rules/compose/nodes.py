@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import tempfile
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apis_rules import __version__
 from apis_rules.charts.values import broken_times, times_in_force
+from apis_rules.compose.claim import converter_lock
 from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
 from apis_rules.documents.community import resolve
 from apis_rules.documents.diagnostics import Location
@@ -54,18 +55,20 @@ class OpenNode:
 
 
 @contextmanager
-def _unit_lock(unit_id: str, folder: Path, parent: Parent) -> Iterator[None]:
-    lock = folder / LOCK_FILE
-    if parent.holds(lock):
+def _claimed(config: Config, folder: Path, parent: Parent) -> Iterator[None]:
+    unit_lock = folder / LOCK_FILE
+    with ExitStack() as stack:
+        try:
+            for lock in (unit_lock, converter_lock(config)):
+                if not parent.holds(lock):
+                    parent.share(lock, stack.enter_context(file_lock(lock)), unit_lock)
+        except Locked as error:
+            message = f"{config.unit_id} runs already in another process ({error.owner})"
+            raise refusal(Location(str(folder)), "AR702", message, "'apis-rules stop' ends it") from error
+        except OSError as error:
+            message = f"cannot lock {error.filename}: {error.strerror}"
+            raise refusal(Location(str(folder)), "AR104", message, "locks lie there and in TMPDIR") from error
         yield
-        return
-    try:
-        with file_lock(lock) as descriptor:
-            parent.share(lock, descriptor)
-            yield
-    except Locked as error:
-        message = f"{unit_id} runs already in another process ({error.owner})"
-        raise refusal(Location(str(folder)), "AR702", message, "'apis-rules stop' ends it") from error
 
 
 def _watchdog_page(watchdog: Watchdog) -> Callable[[], Awaitable[None]] | None:
@@ -91,7 +94,7 @@ async def open_node(
     config, policy = site.config.model, site.policy.model
     own = own_rules(site.config)
     rules = bundled_rules() if own is None else declare_rules(read_contents(own))
-    with _unit_lock(config.unit_id, folder, parent):
+    with _claimed(config, folder, parent):
         async with open_community(
             urls,
             config.community_id,
@@ -135,6 +138,7 @@ async def open_node(
                 files=NodeFiles(
                     kept_file(site.hw_config), kept_file(site.scenario), kept_file(site.policy), own, folder / FOLDER
                 ),
+                displaced=lambda: community.displaced,
             )
             device = open_device(config, hosts, _TimesInForce(documents), community.ports.clock.now_s)
             try:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import socket
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -52,8 +53,8 @@ class Parent:
         _ = lock
         return False
 
-    def share(self, lock: Path, descriptor: int) -> None:
-        """Let the process above hold a lock too, from the moment at which its unit is taken over."""
+    def share(self, lock: Path, descriptor: int, unit_lock: Path) -> None:
+        """Let the process above hold a lock too, from the moment at which the unit of *unit_lock* is taken over."""
 
     async def take_over(self, orders: UnitOrders) -> None:
         """Return when nobody but this process orders anything of the unit's converter."""
@@ -84,7 +85,7 @@ class Supervised(Parent):
         for descriptor in (inherited.channel, *inherited.locks.values()):
             os.set_inheritable(descriptor, False)
         self._server_pid = inherited.server_pid
-        self._to_share: dict[str, int] = {}
+        self._to_share: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._alive: Callable[[], bool | None] = lambda: None
 
@@ -107,15 +108,14 @@ class Supervised(Parent):
         """Whether the lock was inherited."""
         return str(lock) in self._inherited.locks
 
-    def share(self, lock: Path, descriptor: int) -> None:
-        """Let the process above hold a lock too, from the moment at which its unit is taken over."""
-        self._to_share[str(lock)] = descriptor
+    def share(self, lock: Path, descriptor: int, unit_lock: Path) -> None:
+        """Let the process above hold a lock too, from the moment at which the unit of *unit_lock* is taken over."""
+        self._to_share[str(unit_lock)].append((str(lock), descriptor))
 
     async def take_over(self, orders: UnitOrders) -> None:
         """Return when nobody but this process orders anything of the unit's converter."""
-        descriptor = self._to_share.pop(orders.lock, None)
-        if descriptor is not None:
-            self._say({"lock": orders.lock}, descriptor)
+        for lock, descriptor in self._to_share.pop(orders.lock, ()):
+            self._say({"lock": lock}, descriptor)
         # One that does not answer for so long orders nothing either.
         with contextlib.suppress(TimeoutError):
             await self._ask({"take": orders.to_document()}, f"taken {orders.unit_id}", TAKE_S)

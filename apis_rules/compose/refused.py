@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from apis_rules.compose.claim import converter_lock
 from apis_rules.compose.options import unit_folder
+from apis_rules.compose.wait_orders import LOCK_FILE
 from apis_rules.documents.config import Config
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.load import load_document
+from apis_rules.documents.wiring import load_wiring
 from apis_rules.errors import InputError, PortError
 from apis_rules.file_lock import Locked, file_lock
 from apis_rules.node import messages
@@ -21,13 +26,14 @@ from apis_transport.clock import MachineClock
 from apis_transport.community import open_community
 from apis_transport.device import DriverTimes, open_device
 from apis_transport.device_hosts import DeviceHosts
+from apis_transport.presence import find_alive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-IN_USE: Final = frozenset({"AR518", "AR519", "AR702"})
-"""Refusals because the unit runs elsewhere: its converter is that one's business."""
+    from apis_transport.community import OpenCommunity
+    from apis_transport.presence import Instance
 
 ELSEWHERE: Final = "AR721"
 """Refusal because a node that keeps to its own machine would have to speak to another one."""
@@ -45,9 +51,10 @@ _TELLING: Final = ("communityId", "clusterId", "unitId", "systemType", "connecti
 async def quiet_after_refusal(configs: Sequence[Path], root: Path, urls: Sequence[str], error: InputError) -> list[str]:
     """Bring the converters of *configs* to WAIT that are found active; return a sentence for each of these.
 
-    Configs whose unit and driver cannot be read are passed over; so is a unit that another process runs.
+    Configs whose unit and driver cannot be read are passed over. A unit that runs elsewhere is left alone: another
+    process holds its folder or commands its converter, or its presence is renewed in the community's store.
     """
-    if any(d.code in IN_USE or d.code == ELSEWHERE for d in error.diagnostics):
+    if any(d.code == ELSEWHERE for d in error.diagnostics):
         return []
     told = []
     for path in configs:
@@ -75,29 +82,18 @@ def read_unit(path: Path) -> Config | None:
 
 async def _quiet(config: Config, root: Path, urls: Sequence[str]) -> list[str]:
     folder = unit_folder(root, config)
-    try:
-        with file_lock(folder / "unit.lock"):
-            return await _stop_active(config, urls)
-    except (Locked, PermissionError):  # what belongs to somebody else may be running
-        return []
-    except OSError:  # a folder that cannot be there has no other process in it
-        return await _stop_active(config, urls)
+    with ExitStack() as stack:
+        # What cannot be there has no other process in it.
+        with contextlib.suppress(OSError):
+            try:
+                stack.enter_context(file_lock(converter_lock(config)))
+                stack.enter_context(file_lock(folder / LOCK_FILE))
+            except (Locked, PermissionError):  # what belongs to somebody else may be running
+                return []
+        return await _stop_active(config, folder, urls)
 
 
-async def _stop_active(config: Config, urls: Sequence[str]) -> list[str]:
-    async def tell_going() -> None:
-        if not urls:
-            return
-        with contextlib.suppress(InputError, PortError, TimeoutError):
-            async with (
-                asyncio.timeout(2 * BROKER_S),
-                open_community(
-                    urls, config.community_id, config.cluster_id, config.unit_id, None, within_s=BROKER_S
-                ) as community,
-            ):
-                going = messages.Going(unit_id=config.unit_id, reason="its node could not start")
-                await community.ports.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())
-
+async def _stop_active(config: Config, folder: Path, urls: Sequence[str]) -> list[str]:
     async with DeviceHosts() as hosts:
         try:
             device = open_device(config, hosts, TIMES, MachineClock().now_s)
@@ -107,11 +103,42 @@ async def _stop_active(config: Config, urls: Sequence[str]) -> list[str]:
             found = await read_mode(device)
             if found is ConverterMode.WAIT:
                 return []
-            left = await bring_to_wait(device, GRID_VOLTAGE_V, STOP_S, tell_going)
+            name = found.name.lower().replace("_", " ") if found else "an unknown mode"
+            async with AsyncExitStack() as stack:
+                community = await _enter_community(config, urls, stack)
+                alive = community and await _find_alive(community, config.unit_id, folder)
+                if alive:
+                    where = f"the unit runs on {alive.host} as process {alive.process}"
+                    return [f"{config.unit_id}: the converter is in {name} and was left so: {where}"]
+                left = await bring_to_wait(device, GRID_VOLTAGE_V, STOP_S, partial(_tell_going, config, community))
         except PortError:
             return []
         finally:
             await device.close()
-    name = found.name.lower().replace("_", " ") if found else "an unknown mode"
     now = "it is in WAIT now" if left is ConverterMode.WAIT else "it could not be brought to WAIT"
     return [f"{config.unit_id}: the converter was found in {name}; {now}"]
+
+
+async def _enter_community(config: Config, urls: Sequence[str], stack: AsyncExitStack) -> OpenCommunity | None:
+    """Join as an onlooker; None where the community cannot be reached."""
+    if not urls:
+        return None
+    place = (config.community_id, config.cluster_id, config.unit_id)
+    with contextlib.suppress(InputError, PortError, TimeoutError):
+        async with asyncio.timeout(2 * BROKER_S):
+            return await stack.enter_async_context(open_community(urls, *place, None, within_s=BROKER_S))
+    return None
+
+
+async def _find_alive(community: OpenCommunity, unit_id: str, folder: Path) -> Instance | None:
+    try:
+        return await find_alive(community.ports.unit, unit_id, folder, load_wiring().presence)
+    except PortError:
+        return None
+
+
+async def _tell_going(config: Config, community: OpenCommunity | None) -> None:
+    if community is not None:
+        going = messages.Going(unit_id=config.unit_id, reason="its node could not start")
+        with contextlib.suppress(PortError):
+            await community.ports.bus.broadcast(messages.VOLTAGE_GOING, going.to_json())

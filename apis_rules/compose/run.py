@@ -28,7 +28,7 @@ from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.screen import draw
 from apis_rules.compose.summary import sum_up
-from apis_rules.documents.community import load_site
+from apis_rules.documents.community import check_neighbours, load_site
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.source import refusal
 from apis_rules.errors import InputError, plain_error
@@ -164,6 +164,7 @@ def load_sites(target: Path) -> list[Site]:
             sites.append(load_site(path))
         except InputError as error:
             findings.extend(error.diagnostics)
+    check_neighbours([site.config for site in sites if site.config], findings)
     if findings.failed:
         raise InputError(findings.sorted())
     return sites

@@ -331,6 +331,8 @@ class Node:
 
     async def _last_stop(self) -> None:
         """Bring the converter to WAIT without any service: they are gone."""
+        if self._around.displaced():
+            return
 
         async def tell_going() -> None:
             going = messages.Going(unit_id=self.identity.unit_id, reason="the node has failed")

@@ -45,6 +45,7 @@ class Surroundings:
         temporary: stands for ``{tmpdir}`` in file formats.
         ping: asks once for the page of the hardware watchdog; None where the config names none.
         refusal: why this node may not join, known before it was started; empty where nothing is known against it.
+        displaced: whether another instance has taken the unit id: the converter is that one's business then.
     """
 
     times: Any
@@ -58,3 +59,4 @@ class Surroundings:
     ping: Callable[[], Awaitable[None]] | None = None
     work: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread
     files: NodeFiles | None = None
+    displaced: Callable[[], bool] = lambda: False

@@ -1,4 +1,4 @@
-"""One community, run once for all tests that only look at it and steer it."""
+"""One community, run once for all tests that only look at it and steer it; grids and files for starts that fail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.compose.houses import Houses, Program, write_community
+from apis_rules.grid.configs import write_configs
+from tests.compose.houses import UNITS, Houses, Program, write_community
+from tests.nats_servers import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,3 +33,25 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         write_community(folder, houses.addresses)
         with Program("run", folder, "--state-dir", folder / "state") as program:
             yield Running(houses, folder, program)
+
+
+@pytest.fixture(scope="module")
+def houses() -> Iterator[Houses]:
+    """A grid whose converters all wait."""
+    with Houses() as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(houses: Houses, tmp_path: Path) -> Path:
+    """A complete working set of files for the four units."""
+    write_configs(tmp_path, UNITS, houses.addresses, "dcdc_emulator")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A community's server."""
+    opened = Server(tmp_path_factory.mktemp("nats")).start()
+    yield opened
+    opened.stop()

@@ -308,3 +308,18 @@ def ask(*arguments: object, expect: int = 0) -> str:
 
 def ask_json(*arguments: object) -> Any:
     return json.loads(ask(*arguments))
+
+
+def refused(folder: Path, unit_id: str, *more: object) -> str:
+    """Start a unit that cannot be started; return what was said, which is never a traceback."""
+    config, state = folder / f"config.{unit_id}.json", folder / "state"
+    said = ask("run", "--no-supervisor", config, "--state-dir", state, "--start-timeout", "1", *more, expect=2)
+    assert "Traceback" not in said
+    assert "AR" in said
+    return said
+
+
+def changed(file: Path, **keys: Any) -> None:
+    """Write *keys* over those of a JSON file; None takes one away."""
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps({k: v for k, v in (document | keys).items() if v is not None}))

@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from apis_rules.cli import main
-from apis_rules.file_lock import file_lock
-from apis_rules.grid.configs import write_configs
 from apis_rules.ports.types import ConverterMode
-from tests.compose.houses import UNITS, Houses, Program, ask
+from tests.compose.houses import Houses, Program, ask, changed, refused
 from tests.nats_servers import Server, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(150)
-
-
-@pytest.fixture(scope="module")
-def houses() -> Iterator[Houses]:
-    with Houses() as opened:
-        yield opened
-
-
-@pytest.fixture
-def folder(houses: Houses, tmp_path: Path) -> Path:
-    """A complete working set of files for the four units."""
-    write_configs(tmp_path, UNITS, houses.addresses, "dcdc_emulator")
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    opened = Server(tmp_path_factory.mktemp("nats")).start()
-    yield opened
-    opened.stop()
-
-
-def refused(folder: Path, unit_id: str, *more: object) -> str:
-    """Start a unit that cannot be started; return what was said, which is never a traceback."""
-    config, state = folder / f"config.{unit_id}.json", folder / "state"
-    said = ask("run", "--no-supervisor", config, "--state-dir", state, "--start-timeout", "1", *more, expect=2)
-    assert "Traceback" not in said
-    assert "AR" in said
-    return said
-
-
-def changed(file: Path, **keys: Any) -> None:
-    document = json.loads(file.read_text())
-    file.write_text(json.dumps({k: v for k, v in (document | keys).items() if v is not None}))
 
 
 WAYS: dict[str, Callable[[Path], object]] = {
@@ -132,25 +96,6 @@ def test_an_argument_out_of_range_is_refused(argument: str, said: str, capsys: p
     assert said in capsys.readouterr().err
 
 
-def test_a_unit_that_runs_elsewhere_is_left_alone(houses: Houses, folder: Path) -> None:
-    """A start that finds the unit's lock taken stops nothing: the converter is the other process's business."""
-    houses.set_mode("E003", ConverterMode.CHARGE)
-    with file_lock(folder / "state" / "example" / "example" / "E003" / "unit.lock"):
-        assert "AR702" in refused(folder, "E003", "--nats", "nats://127.0.0.1:1")
-        (folder / "policy.json").write_text("{}")
-        refused(folder, "E003", "--nats", "nats://127.0.0.1:1")
-        assert houses.active() == ["E003"]
-    houses.set_mode("E003", ConverterMode.WAIT)
-
-
-def test_a_broker_that_is_not_there_is_refused(houses: Houses, folder: Path) -> None:
-    """After the start's time limit: which server does not answer; an active converter is in WAIT then."""
-    houses.set_mode("E002", ConverterMode.DISCHARGE)
-    said = refused(folder, "E002", "--nats", f"nats://127.0.0.1:{free_port()}")
-    assert "AR512" in said
-    assert houses.all_wait()
-
-
 def test_a_driver_that_is_not_there_is_refused(folder: Path, server: Server) -> None:
     """After the start's time limit: the driver does not answer."""
     changed(folder / "config.E004.json", connection={"emulator": {"host": "127.0.0.1", "port": free_port()}})
@@ -159,17 +104,11 @@ def test_a_driver_that_is_not_there_is_refused(folder: Path, server: Server) -> 
     assert "the driver does not answer" in said
 
 
-def test_what_a_running_community_does_not_admit(houses: Houses, folder: Path, server: Server) -> None:
-    """A second instance of a unit, and a policy that differs by a key, are refused; the first goes on."""
+def test_a_policy_that_differs_is_refused(houses: Houses, folder: Path, server: Server) -> None:
+    """A node whose policy differs from the running community's by a key is told by which; the community goes on."""
     state = folder / "state"
     with Program("run", folder / "config.E001.json", "--nats", server.url, "--state-dir", state) as first:
         first.wait_line("Grid Master E001", 60)
-        assert "AR702" in refused(folder, "E001", "--nats", server.url)
-        other = folder / "other"
-        config = folder / "config.E001.json"
-        start = ("run", "--no-supervisor", config, "--nats", server.url)
-        said = ask(*start, "--state-dir", other, "--start-timeout", "1", expect=2)
-        assert "AR518" in said
         policy = json.loads((folder / "policy.json").read_text())
         policy["mediator"]["negotiationTimeoutMsec"] += 1
         (folder / "policy.json").write_text(json.dumps(policy))
@@ -179,3 +118,23 @@ def test_what_a_running_community_does_not_admit(houses: Houses, folder: Path, s
         assert "mediator.negotiationTimeoutMsec" in said
         assert houses.all_wait()
         assert first.running
+
+
+def test_one_unit_in_two_configs_is_refused(houses: Houses, folder: Path) -> None:
+    """Two nodes of a folder with one id: both files are named, and no node is started."""
+    changed(folder / "config.E002.json", unitId="E001")
+    said = ask("run", "--no-supervisor", folder, "--state-dir", folder / "state", expect=2)
+    assert "AR233 error: the unit E001 stands in two configs" in said
+    assert "config.E001.json" in said
+    assert "config.E002.json" in said
+    assert houses.all_wait()
+
+
+def test_a_taken_port_is_refused(houses: Houses) -> None:
+    """An emulator whose port another program has is one sentence with the port, and exit 2."""
+    assert houses.addresses.emulator is not None
+    port = houses.addresses.emulator[1]
+    said = ask("emulate", "--port", port, expect=2)
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "Traceback" not in said
+    assert houses.serving

@@ -124,3 +124,26 @@ async def all_end(times: int) -> None:
 def test_all_nodes_are_asked_to_end(times: int) -> None:
     """Once: the deal ends in order with its record, exit 0. Twice: every converter goes to WAIT at once, exit 1."""
     run_virtual(all_end(times))
+
+
+async def cancelled(displaced: bool) -> None:
+    async with pair(ACCELERATION) as w:
+        await w.one_deal()
+        (party,) = set(w.unit_ids) - {w.records.grid()[0].holder}
+        house = w.houses[party]
+        before = w.mode(party)
+        assert before in ("CHARGE", "DISCHARGE")
+        house.displaced = displaced
+        assert house.task is not None
+        house.task.cancel()
+        house.node = None
+        await asyncio.wait([house.task])
+        assert w.mode(party) == (before if displaced else "WAIT")
+        if displaced:
+            w.plant.grid_now().set_mode(party, ConverterMode.WAIT, 350.0, 0.0, 0.0)  # as the other instance will
+
+
+@pytest.mark.parametrize("displaced", [False, True])
+def test_a_node_that_is_cut_short(displaced: bool) -> None:
+    """It brings its converter to WAIT first, unless another instance has taken its unit: then it touches nothing."""
+    run_virtual(cancelled(displaced))

@@ -50,7 +50,9 @@ async def refused(url: str, community_id: str, folder: Path, **options) -> Canno
     return caught.value
 
 
-@pytest.mark.parametrize("url", ["http://localhost:4222", "nats://", "nats://host:99999", "nats://a b:4222", ""])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:4222", "nats://", "nats://host:99999", "nats://a b:4222", "nats://a..b:4222", ""]
+)
 async def test_a_wrong_url(url: str, community_id: str, tmp_path: Path) -> None:
     """What is no URL of a NATS server is said before anything is tried."""
     assert (await refused(url, community_id, tmp_path)).code == "AR511"

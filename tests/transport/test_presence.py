@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from apis_rules.documents.wiring import load_wiring
 from apis_rules.file_lock import Locked, file_lock
 from apis_transport.community import open_community
 from apis_transport.errors import CannotOpen
-from apis_transport.presence import Displaced, Presence, claim_presence
+from apis_transport.presence import Displaced, Presence, claim_presence, find_alive
 from tests.nats_servers import Server, Wire
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +65,19 @@ async def test_an_instance_that_does_not_renew_is_replaced(
         assert 0.9 < asyncio.get_running_loop().time() - began < 3
 
 
+async def test_only_an_instance_that_renews_is_alive(shared_server: Server, community_id: str, tmp_path: Path) -> None:
+    """Who looks finds an instance that renews; not one that has stopped, nor one of the own state directory."""
+    async with opened(shared_server.url, community_id, tmp_path / "one") as first:
+        unit = first.ports.unit
+        alive = await find_alive(unit, "E001", tmp_path / "other", QUICK.presence)
+        assert alive is not None
+        assert alive.process == os.getpid()
+        assert await find_alive(unit, "E001", tmp_path / "one", QUICK.presence) is None
+        await claim_presence(unit, "E009", tmp_path / "dead", QUICK.presence)
+        assert await find_alive(unit, "E009", tmp_path / "other", QUICK.presence) is None
+        assert await find_alive(unit, "E010", tmp_path / "other", QUICK.presence) is None
+
+
 async def test_leaving_gives_the_unit_id_free(shared_server: Server, community_id: str, tmp_path: Path) -> None:
     """After an orderly end another installation gets the unit id at once."""
     async with opened(shared_server.url, community_id, tmp_path / "one"):
@@ -77,17 +91,23 @@ async def test_an_instance_that_was_replaced_ends(shared_server: Server, communi
     """An instance that was away while another took its unit id is told when it is back, and ends."""
     wire = Wire(shared_server.port)
     await wire.mend()
+    displaced = []
 
     async def be_replaced() -> None:
-        async with asyncio.timeout(20), opened(wire.url, community_id, tmp_path / "one"):
+        async with asyncio.timeout(20), opened(wire.url, community_id, tmp_path / "one") as community:
             await wire.cut()
             async with opened(shared_server.url, community_id, tmp_path / "two"):
+                displaced.append(community.displaced)
                 await wire.mend()
-                await asyncio.sleep(20)
+                try:
+                    await asyncio.sleep(20)
+                finally:  # a node looks here before it acts once more at its end
+                    displaced.append(community.displaced)
 
     with pytest.raises(ExceptionGroup) as caught:
         await be_replaced()
     assert caught.group_contains(Displaced)
+    assert displaced == [False, True]
     await wire.cut()
 
 

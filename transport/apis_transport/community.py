@@ -51,11 +51,18 @@ class OpenCommunity:
         times: of a mastership on this kind of store.
         continuity: what the unit remembers of the store; None for an onlooker. ``continuity.amnesia`` says whether the
             store has forgotten something, ``continuity.noticed`` is set when it does.
+        presence: the unit's; None for an onlooker.
     """
 
     ports: CommunityPorts
     times: Times
     continuity: Continuity | None
+    presence: Presence | None
+
+    @property
+    def displaced(self) -> bool:
+        """Whether another instance has taken the unit id; the context is about to be cancelled."""
+        return self.presence is not None and self.presence.displaced
 
 
 @asynccontextmanager
@@ -110,6 +117,7 @@ async def open_community(
         tasks.create_task(link.run(), name="link")
         if continuity is not None:
             tasks.create_task(keep_volatile(jetstream, names, times.replicas), name="volatile buckets")
+        presence = None
         if continuity is not None and state_dir is not None:
             await stack.enter_async_context(_remembered(ctl, continuity, tasks, within_s))
             claim = partial(claim_presence, unit, unit_id, state_dir, wiring.presence)
@@ -128,7 +136,7 @@ async def open_community(
             link=link,
             clock=clock,
         )
-        yield OpenCommunity(ports, times, continuity)
+        yield OpenCommunity(ports, times, continuity, presence)
 
 
 @asynccontextmanager

@@ -259,13 +259,12 @@ class Connection:
                 )
                 _check_version(client, where)
                 await self._attach_all(client)
-        except CannotOpen:
-            await _close(client)
-            raise
+            opening = False
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            await _close(client)
             raise _explain(url, error) from error
-        opening = False
+        finally:
+            if opening:
+                await _close(client)
         self._lost.clear()
         self._client = client
         self.generation += 1
@@ -378,6 +377,7 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url if "://" in url else f"nats://{url}")
         good = parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as the resolver will
     except ValueError:
         good = False
     if not good or re.search(r"\s", url):

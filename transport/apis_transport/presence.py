@@ -58,12 +58,17 @@ class Displaced(Refused):
 
 @dataclass(slots=True)
 class Presence:
-    """This process's claim to a unit id. Made by ``claim_presence``."""
+    """This process's claim to a unit id. Made by ``claim_presence``.
+
+    Attributes:
+        displaced: whether another instance has the unit id now.
+    """
 
     unit: SharedState
     me: Instance
     revision: int
     times: PresenceTimes
+    displaced: bool = False
 
     async def keep(self) -> None:
         """Renew until cancelled.
@@ -73,7 +78,11 @@ class Presence:
         """
         while True:
             await asyncio.sleep(self.times.renewal_s)
-            await self.renew()
+            try:
+                await self.renew()
+            except Displaced:
+                self.displaced = True
+                raise
 
     async def renew(self) -> None:
         """Write the presence anew, over an own one or over none. Raises ``Displaced``."""
@@ -124,31 +133,56 @@ async def claim_presence(unit: SharedState, unit_id: str, state_dir: Path, times
         host=socket.gethostname(),
         process=os.getpid(),
     )
-    key = KEY + unit_id
-    loop = asyncio.get_running_loop()
-    first_seen: Entry | None = None
-    until = loop.time() + times.refusal_s
     while True:
-        entry = await unit.get(key)
+        entry = await unit.get(KEY + unit_id)
         other = _instance_of(entry)
         if other is not None and other.home != me.home:
-            if first_seen is None:
-                first_seen = entry
-            elif entry.revision != first_seen.revision:
+            entry, alive = await _look_for_renewal(unit, entry, times)
+            if alive is not None:
                 raise CannotOpen(
                     "AR518",
                     unit_id,
-                    f"is already running on {other.host} as process {other.process}",
+                    f"is already running on {alive.host} as process {alive.process}",
                     "every node needs a unit id of its own",
                 )
-            if loop.time() < until:
-                await asyncio.sleep(_LOOK_EVERY_S)
-                continue
         try:
-            revision = await unit.write(Write(key, me.to_json(), entry.at))
+            revision = await unit.write(Write(KEY + unit_id, me.to_json(), entry.at))
         except Conflict:
             continue
         return Presence(unit, me, revision, times)
+
+
+async def find_alive(unit: SharedState, unit_id: str, state_dir: Path, times: PresenceTimes) -> Instance | None:
+    """Return the instance of *unit_id* that renews, None where there is none; one of *state_dir* itself is dead.
+
+    Raises:
+        PortError: the store does not say.
+    """
+    entry = await unit.get(KEY + unit_id)
+    present = _instance_of(entry)
+    if present is None or present.home == _known_home(state_dir):
+        return None
+    _, alive = await _look_for_renewal(unit, entry, times)
+    return alive
+
+
+async def _look_for_renewal(unit: SharedState, first: Entry, times: PresenceTimes) -> tuple[Entry, Instance | None]:
+    """Return the entry as it was seen last, and the instance in it if it was renewed since *first*."""
+    loop = asyncio.get_running_loop()
+    until, entry = loop.time() + times.refusal_s, first
+    while loop.time() < until:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        entry = await unit.get(first.key)
+        if entry.value is None or entry.revision != first.revision:
+            return entry, _instance_of(entry)
+    return entry, None
+
+
+def _known_home(state_dir: Path) -> str | None:
+    try:
+        return (state_dir / HOME_FILE).read_text(encoding="ascii").strip()
+    except OSError:
+        return None
 
 
 def home_of(state_dir: Path) -> str:

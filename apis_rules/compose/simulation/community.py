@@ -44,6 +44,7 @@ class House:
         files: deal logs, by path.
         ping: asks for the page of its hardware watchdog, where it has one.
         boots: how often its node was started.
+        displaced: whether another instance has its unit id.
     """
 
     unit_id: str
@@ -55,6 +56,7 @@ class House:
     process: ProcessDevice | None = None
     ping: Callable[[], Awaitable[None]] | None = None
     boots: int = 0
+    displaced: bool = False
 
     async def write(self, file: Path, content: bytes) -> None:
         """Keep a deal log."""
@@ -113,6 +115,7 @@ class VirtualCommunity:
             ping=house.ping,
             work=_at_once,
             files=self.node_files.get(unit_id),
+            displaced=lambda: house.displaced,
         )
         ports = self.store.connect(unit_id)
         line, process = self.store.lines[unit_id], ProcessDevice(house.device)
