@@ -2,24 +2,27 @@
 
 An event has a category, an extent and a level by its entry in the catalogue. Events about a unit are answered by that
 unit, events about the community by the Grid Master; how, the reaction table says. A warning is told and kept, no more.
+Every event is kept in a durable stream: what nobody has answered, a later Grid Master does. Another unit's name is
+believed only from a Grid Master, by the epoch that the event carries.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from apis_rules.charts.master import Reaction, ReactionKind
 from apis_rules.decide.outcomes import Action
 from apis_rules.errors import Outage, Refused, Unknown
 from apis_rules.node import messages
-from apis_rules.node.records import MODE, SUSTAIN, ModeRecord, Sustain
+from apis_rules.node.community_stop import CommunityStop
 from apis_rules.node.unit_clock import format_unit_time, format_utc
-from apis_rules.ports.state import Write
-from apis_rules.ports.types import ErrorEvent, Extent, Level, OperationMode
+from apis_rules.ports.types import EpochRelation, ErrorEvent, Extent, Level
 from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
@@ -38,7 +41,16 @@ KEPT_SHOWN: Final = 20
 KEPT_WAITING: Final = 200
 RETRY_S: Final = 1.0
 QUIET_S: Final = 5.0
-"""The same error of the same unit is told again only after this time."""
+"""The same error of the same unit is answered again only after this time."""
+
+GONE_S: Final = 20.0
+"""An error that was not raised for so long has gone; when it comes again, it is told at once."""
+
+LONGEST_QUIET_S: Final = 300.0
+"""An error that stays is told again after twice the time each time, at the latest after this."""
+
+LOOKED_BACK: Final = 2000
+"""So many events of the stream at most are looked through at the start for community errors without an answer."""
 
 
 class Actions(Protocol):
@@ -56,8 +68,44 @@ class Actions(Protocol):
     async def reset(self) -> None:
         """Forget what only this process knows: places kept free, negotiations."""
 
+    async def begin_term(self) -> None:
+        """Where this node is master: end the term, so that the next one begins from the records, by a new epoch."""
+
     async def shut_down(self, reason: str) -> None:
         """End this node."""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """An error that is there: when it was answered and told last, and how long it is not told again."""
+
+    answered_s: float
+    told_s: float
+    quiet_s: float = QUIET_S
+
+
+class _Row(asyncio.PriorityQueue[tuple[bool, int, ErrorEvent]]):
+    """Events that wait for their reactions, FATAL first.
+
+    Attributes:
+        fatal: a FATAL one waits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fatal = asyncio.Event()
+        self._count = itertools.count()
+
+    def add(self, event: ErrorEvent) -> None:
+        fatal = event.level is Level.FATAL
+        self.put_nowait((not fatal, next(self._count), event))
+        if fatal:
+            self.fatal.set()
+
+    async def take(self) -> ErrorEvent:
+        event = (await self.get())[2]
+        self.fatal.clear()
+        return event
 
 
 class Errors:
@@ -73,16 +121,15 @@ class Errors:
         self._ports = ports
         self._board = board
         self._untold: deque[ErrorEvent] = deque(maxlen=KEPT_WAITING)
-        self._unanswered: asyncio.Queue[ErrorEvent] = asyncio.Queue()
+        self._local, self._global = _Row(), _Row()
         self._some = asyncio.Event()
         self._all_told = asyncio.Event()
         self._all_told.set()
-        self._last_told_s: dict[tuple[str, str], float] = {}
+        self._standing: dict[tuple[str, str, Level, str], _Standing] = {}
         self._seen: deque[str] = deque(maxlen=KEPT_WAITING)
         self._local_until_s = float("-inf")
         self._actions: Actions | None = None
-        self.reaction: Reaction | None = None
-        self._tasks: asyncio.TaskGroup | None = None
+        self.stop = CommunityStop(ports, board)
 
     def attach(self, actions: Actions) -> None:
         """Learn who performs reactions."""
@@ -135,60 +182,119 @@ class Errors:
 
     def _raise(self, event: ErrorEvent, subject: str = "") -> None:
         now_s = self._ports.clock.now_s()
-        key = (event.rule, f"{event.unit_id}:{event.level}:{subject}")
-        if now_s - self._last_told_s.get(key, float("-inf")) < QUIET_S:
+        key = (event.rule, event.unit_id, event.level, subject)
+        standing = self._standing.get(key)
+        if standing is not None and now_s - standing.answered_s < QUIET_S:
             return
-        self._last_told_s[key] = now_s
+        if standing is None or now_s - standing.answered_s > GONE_S:
+            standing = self._standing[key] = _Standing(now_s, now_s)
+            self._tell(event)
+        elif now_s - standing.told_s >= standing.quiet_s:
+            standing.told_s, standing.quiet_s = now_s, min(2 * standing.quiet_s, LONGEST_QUIET_S)
+            self._tell(event)
+        standing.answered_s = now_s
+        self._take(event)
+
+    def _tell(self, event: ErrorEvent) -> None:
         self._untold.append(event)
         self._some.set()
         self._all_told.clear()
-        self._take(event)
+        self.shown.append(event)
+        self._log(event)
 
     # Hearing and answering.
 
-    def _take(self, event: ErrorEvent) -> None:
-        """Take an event that was raised here or heard; a second copy counts once."""
+    def _hear(self, event: ErrorEvent) -> None:
+        """Take an event that another node has told; a second copy counts once."""
         if event.event_id in self._seen:
             return
-        self._seen.append(event.event_id)
-        self.shown.append(event)
-        log.log(self._log_level(event), "(%s:%s) %s", event.kind, event.unit_id, event.message)
-        if event.level is Level.WARN:
+        if not self._by_right(event):
+            log.warning("left out: %s says of %s: %s", event.reported_by, event.unit_id, event.message)
             return
-        own = event.unit_id == self._board.identity.unit_id
-        by_right = event.reported_by == event.unit_id or event.epoch is not None
-        if event.extent is Extent.LOCAL and own and by_right:
-            self._local_until_s = self._ports.clock.now_s() + self._board.documents.policy.user.error_sustaining_s
-            self._unanswered.put_nowait(event)
-        elif event.extent is Extent.GLOBAL:
-            self._unanswered.put_nowait(event)
+        self.shown.append(event)
+        self._log(event)
+        self._take(event)
+
+    def _by_right(self, event: ErrorEvent) -> bool:
+        """Return whether a member says this of itself, or a Grid Master in the name of a term that there was."""
+        if event.reported_by not in self._board.documents.policy.member_unit_ids:
+            return False
+        if event.epoch is None:
+            return event.reported_by == event.unit_id
+        # A term that has just begun or ended is a term; what was told in an earlier one may be read later.
+        return event.epoch.relation_to(self._board.records.epoch()) is not EpochRelation.FOREIGN
+
+    def _take(self, event: ErrorEvent) -> None:
+        self._seen.append(event.event_id)
+        if event.level is not Level.WARN:
+            if event.extent is Extent.GLOBAL:
+                self._stop_community(event)
+                self._global.add(event)
+            elif event.unit_id == self._board.identity.unit_id:
+                sustaining_s = self._board.documents.policy.user.error_sustaining_s
+                self._local_until_s = self._ports.clock.now_s() + sustaining_s
+                self._local.add(event)
         self._board.changed("errors")
 
-    def _log_level(self, event: ErrorEvent) -> int:
-        """Return at which level an event is logged here; what concerns another unit alone, its own node logs."""
+    def _log(self, event: ErrorEvent) -> None:
+        level = {Level.WARN: logging.WARNING, Level.ERROR: logging.ERROR, Level.FATAL: logging.CRITICAL}[event.level]
         if event.extent is Extent.LOCAL and self._board.identity.unit_id not in (event.unit_id, event.reported_by):
-            return logging.DEBUG
-        return {Level.WARN: logging.WARNING, Level.ERROR: logging.ERROR, Level.FATAL: logging.CRITICAL}[event.level]
+            level = logging.DEBUG  # what concerns another unit alone, its own node logs
+        log.log(level, "(%s:%s) %s", event.kind, event.unit_id, event.message)
 
     @property
     def local_present(self) -> bool:
         """Whether this unit has an error, or had one within the sustaining time."""
-        return not self._unanswered.empty() or self._ports.clock.now_s() < self._local_until_s
+        return not self._local.empty() or self._ports.clock.now_s() < self._local_until_s
 
     @property
     def community_sustaining(self) -> bool:
         """Whether the community has an error, or had one within the sustaining time."""
-        sustain = self._board.records.sustain()
-        return self.reaction is not None or (sustain is not None and self._ports.clock.utc_s() < sustain.until_utc_s)
+        return not self._global.empty() or self.stop.sustaining
+
+    @property
+    def reaction(self) -> Reaction | None:
+        """The stop of the community that is demanded and not yet done."""
+        return self.stop.reaction
+
+    def reaction_done(self) -> None:
+        """Learn that the community stands still, or that its records show the stop."""
+        self.stop.done()
 
     async def run(self) -> None:
         """Tell, hear and answer until cancelled."""
         async with asyncio.TaskGroup() as tasks, self._ports.bus.listen(messages.ERRORS) as heard:
-            self._tasks = tasks
-            tasks.create_task(self._tell())
-            tasks.create_task(self._answer())
+            tasks.create_task(self._keep_telling())
+            tasks.create_task(self._answer(self._local))
+            tasks.create_task(self._answer(self._global))
+            tasks.create_task(self._follow())
+            tasks.create_task(self.stop.run())
             async for event in messages.heard(ErrorEvent, heard):
-                self._take(event)
+                self._hear(event)
+
+    async def _follow(self) -> None:
+        """Read the stream: a community error counts although it was told when this node did not hear it."""
+        streams = self._ports.streams
+        async for message in streams.read(STREAM, await self._first_unanswered()):
+            try:
+                event = messages.read_message(ErrorEvent, message.body)
+            except Refused as refused:
+                log.warning("a kept event is left out: %s", refused)
+                continue
+            if event.extent is Extent.GLOBAL and event.level is not Level.WARN:
+                self._hear(event)
+                self.stop.answered(message.seq)
+
+    async def _first_unanswered(self) -> int:
+        await self._board.records.wait_fresh()
+        sustain = self._board.records.sustain()
+        while True:
+            try:
+                last = await self._ports.streams.last_seq(STREAM)
+            except (Outage, Unknown, Refused):
+                await asyncio.sleep(RETRY_S)
+            else:
+                return max(sustain.answered_seq if sustain else 0, last - LOOKED_BACK) + 1
 
     async def until_told(self, within_s: float) -> None:
         """Return when everything that was raised has left, or when time is out: the log of this node has it anyway."""
@@ -196,7 +302,7 @@ class Errors:
             async with asyncio.timeout(within_s):
                 await self._all_told.wait()
 
-    async def _tell(self) -> None:
+    async def _keep_telling(self) -> None:
         """Tell everyone, and keep every event in the stream, through outages."""
         while True:
             await self._some.wait()
@@ -213,60 +319,51 @@ class Errors:
                     self._untold.popleft()
             self._all_told.set()
 
-    async def _answer(self) -> None:
-        """React to one event after the other, FATAL first."""
+    async def _answer(self, row: _Row) -> None:
+        """React to one event after the other; what is FATAL interrupts what is not, since it does all of that too."""
         while True:
-            waiting = [await self._unanswered.get()]
-            while not self._unanswered.empty():
-                waiting.append(self._unanswered.get_nowait())
-            for event in sorted(waiting, key=lambda e: e.level is not Level.FATAL):
-                for action in self._catalogue.reactions(event):
-                    await self._react(action, event)
+            event = await row.take()
+            async with asyncio.TaskGroup() as tasks:
+                reacting = tasks.create_task(self._react_to(event))
+                fatal = tasks.create_task(row.fatal.wait())
+                await asyncio.wait((reacting, fatal), return_when=asyncio.FIRST_COMPLETED)
+                fatal.cancel()
+                if event.level is not Level.FATAL:
+                    reacting.cancel()
+
+    async def _react_to(self, event: ErrorEvent) -> None:
+        for action in self._catalogue.reactions(event):
+            await self._react(action, event)
+
+    def _stop_community(self, event: ErrorEvent) -> None:
+        """What does not wait for the reactions to an earlier event."""
+        for action in self._catalogue.reactions(event):
+            if action in (Action.SCRAM, Action.DRAIN):
+                self.stop.demand(Reaction(ReactionKind(action), event.message))
+            elif action is Action.MODE_STOP:
+                self.stop.stop_mode(event.message)
 
     async def _react(self, action: Action, event: ErrorEvent) -> None:
-        actions = self._actions
-        if actions is None:
+        if self._actions is None:
             raise RuntimeError("nobody performs reactions")
+        if action in (Action.RESET_ALL, Action.SHUT_DOWN_ALL):
+            await self._until_still()
         match action:
             case Action.STOP_DEALS:
-                await actions.stop_deals(event.message)
+                await self._actions.stop_deals(event.message)
             case Action.STOP_LOCAL:
-                await actions.stop_local(event.message)
+                await self._actions.stop_local(event.message)
             case Action.RESIGN:
-                await actions.resign()
-            case Action.RESET_LOCAL | Action.RESET_ALL:
-                await actions.reset()
-            case Action.SHUT_DOWN:
-                await actions.shut_down(event.message)
-            case Action.SHUT_DOWN_ALL:
-                await self._until_still()
-                await actions.shut_down(event.message)
-            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP:
-                self._react_together(action, event)
-            case Action.LOG:
-                return  # it is in the log already
-
-    def _react_together(self, action: Action, event: ErrorEvent) -> None:
-        """What the community does; the Grid Master's records carry it."""
-        if action in (Action.SCRAM, Action.DRAIN):
-            self._demand(Reaction(ReactionKind(action), event.message))
-        elif action is Action.MODE_STOP and self._board.is_master:
-            self._write(MODE, ModeRecord(mode=OperationMode.STOP, reason=event.message).to_json())
-
-    def _demand(self, reaction: Reaction) -> None:
-        """Let the community stop. Every node remembers it until it is done: the master may die over it."""
-        if self.reaction is None or reaction.kind is ReactionKind.SCRAM:
-            self.reaction = reaction
-        if self._board.is_master:
-            until_utc_s = self._ports.clock.utc_s() + self._board.documents.policy.grid_master.error_sustaining_s
-            self._write(SUSTAIN, Sustain(until_utc_s=until_utc_s, reason=reaction.reason).to_json())
-        self._board.changed("records")
-
-    def reaction_done(self) -> None:
-        """Learn that the community stands still, or that its records show the stop: the sustaining time goes on."""
-        if self.reaction is not None:
-            self.reaction = None
-            self._board.changed("errors")
+                await self._actions.resign()
+            case Action.RESET_LOCAL:
+                await self._actions.reset()
+            case Action.RESET_ALL:
+                await self._actions.reset()
+                await self._actions.begin_term()
+            case Action.SHUT_DOWN | Action.SHUT_DOWN_ALL:
+                await self._actions.shut_down(event.message)
+            case Action.SCRAM | Action.DRAIN | Action.MODE_STOP | Action.LOG:
+                return  # the community stops already; what is logged is in the log already
 
     async def _until_still(self) -> None:
         """Return when the bus is dead and the deals have ended: a node that shuts down with all others goes last.
@@ -280,23 +377,6 @@ class Errors:
                     await anext(changes)
         except TimeoutError:
             log.warning("the community was not seen to stand still")
-
-    def _write(self, key: str, value: bytes) -> None:
-        if self._tasks is None:
-            raise RuntimeError("nobody serves errors")
-        self._tasks.create_task(self._write_at_last(key, value))
-
-    async def _write_at_last(self, key: str, value: bytes) -> None:
-        while True:
-            try:
-                await self._ports.ctl.write(Write(key, value))
-            except (Outage, Unknown):
-                await asyncio.sleep(RETRY_S)
-            except Refused:
-                log.exception("%s not written", key)
-                return
-            else:
-                return
 
     def _time(self) -> str:
         return format_unit_time(self._board.unit_time_s())

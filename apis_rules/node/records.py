@@ -33,10 +33,15 @@ class UnknownRecord(ApisRulesError):
 
 
 class Sustain(StoredModel):
-    """``sustain``: until when a community error keeps everybody from trading (UTC seconds since 1970), and why."""
+    """``sustain``: until when a community error keeps everybody from trading (UTC seconds since 1970), and why.
+
+    Attributes:
+        answered_seq: the community errors up to this one of the stream of errors are answered.
+    """
 
     until_utc_s: float
     reason: str
+    answered_seq: int = 0
 
 
 class StopRequest(StoredModel):

@@ -365,6 +365,10 @@ class _Reactions:
     async def reset(self) -> None:
         self._services.mediator.forget()
 
+    async def begin_term(self) -> None:
+        if self._services.board.is_master:
+            self._services.grid_master.pause_candidacy()
+
     async def shut_down(self, reason: str) -> None:
         _ = reason
         self._node._wish("fatal")  # noqa: SLF001 - one class in two parts
