@@ -5,7 +5,7 @@ program has for it (``bindings``) to a machine that plans (``machine``). Walks t
 and it is drawn for its readers (``draw``).
 """
 
-from apis_rules.charts.bindings import Binding, binding_of, bundled_chart
+from apis_rules.charts.bindings import Binding, binding_of, bundled_chart, bundled_machine
 from apis_rules.charts.load import load_chart
 from apis_rules.charts.machine import Deadline, Draft, Effects, Machine, Plan, Timers, compile_chart
 from apis_rules.charts.model import Chart, Transition
@@ -23,6 +23,7 @@ __all__ = [
     "Transition",
     "binding_of",
     "bundled_chart",
+    "bundled_machine",
     "chart_values",
     "compile_chart",
     "load_chart",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from apis_rules.charts.check import check_chart
@@ -77,6 +77,27 @@ def bundled_chart(name: str) -> Chart:
     if name not in MODULES:
         raise KeyError(name)
     return load_chart(data_dir("statecharts") / f"{name}.yaml")
+
+
+def bundled_machine(name: str, values: Mapping[str, float]) -> Machine[Any]:
+    """Return the bundled chart called *name*, runnable with its part of *values*.
+
+    The same numbers give the same machine, which knows no record: all nodes of a process share it.
+
+    Raises:
+        InputError: the chart is wrong.
+        KeyError: there is none of that name.
+        ValueError: a value is missing.
+    """
+    return _machine(name, tuple((value, values[value]) for value in bundled_chart(name).values if value in values))
+
+
+@lru_cache(maxsize=64)
+def _machine(name: str, values: tuple[tuple[str, float], ...]) -> Machine[Any]:
+    binding = binding_of(name)
+    if binding is None:
+        raise KeyError(name)
+    return binding.compile(bundled_chart(name), dict(values))
 
 
 def check_document(document: Document, findings: Findings) -> None:

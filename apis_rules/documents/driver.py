@@ -7,6 +7,7 @@ its set-points: an existing emulator stops for good at such a request.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
@@ -100,8 +101,9 @@ class Driver(_Part):
     set_current: DriverRequest
 
 
+@cache
 def load_driver(name: str) -> Driver:
-    """Read the bundled driver file for the ``systemType`` *name*.
+    """Return the bundled driver file for the ``systemType`` *name*; it is read once per process.
 
     Raises:
         InputError: with everything that is wrong: AR1xx and AR2xx for its form, AR600 to AR603 for its meaning.

@@ -7,6 +7,7 @@ costs well under a microsecond. Any other (``$.units[*].battery.rsoc``, ``$..tmp
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jsonpath_ng import jsonpath as nodes
@@ -54,7 +55,7 @@ def compile_path(text: str, location: Location | None = None) -> JsonPath:
     """
     where = location or Location("<JSONPath>")
     try:
-        expression = parse(text)
+        expression = _parse(text)
     except Exception as error:  # the library raises plain Exception for some wrong expressions
         message = f"{text!r} is not a JSONPath: {str(error).strip()}"
         raise refusal(where, "AR130", message, "for example $.unit.dcdc.meter.tmp") from error
@@ -76,6 +77,12 @@ def compile_path(text: str, location: Location | None = None) -> JsonPath:
         return next(iter(find(document)), None)
 
     return JsonPath(text, None, first, find)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> nodes.JSONPath:
+    """Read an expression; the same few stand in the files of every node, and the parser is slow."""
+    return parse(text)
 
 
 def _begins_at_root(expression: nodes.JSONPath) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from apis_rules.charts import bundled_chart, chart_values, compile_chart
-from apis_rules.charts import grid_master as mastership_chart
-from apis_rules.charts import node as node_chart
+from apis_rules.charts import bundled_chart, bundled_machine, chart_values
 from apis_rules.charts.master import MasterSettings
 from apis_rules.charts.master.planner import Planner
 from apis_rules.charts.unit import UnitBrain, UnitSettings
@@ -80,7 +78,7 @@ def compile_brain(documents: Documents, limits: CompiledRules) -> UnitBrain:
     """Return the brain of the unit; *limits* are asked before every write to the converter."""
     policy, hw_config = documents.policy.to_document(), documents.hw_config.to_document()
     settings = UnitSettings.from_documents(policy, hw_config, documents.times)
-    return UnitBrain(bundled_chart("converter"), settings, compile_limits(limits))
+    return UnitBrain(settings, compile_limits(limits))
 
 
 def compile_planner(documents: Documents) -> Planner:
@@ -90,11 +88,13 @@ def compile_planner(documents: Documents) -> Planner:
 
 def compile_mastership(documents: Documents) -> Machine[Mastership]:
     """Return the chart of the mastership."""
-    chart = bundled_chart("grid_master")
-    return compile_chart(chart, mastership_chart.EFFECTS, chart_values(chart, documents.values()))
+    return _machine("grid_master", documents)
 
 
 def compile_life(documents: Documents) -> Machine[NodeLife]:
     """Return the chart of the node's life."""
-    chart = bundled_chart("node")
-    return compile_chart(chart, node_chart.EFFECTS, chart_values(chart, documents.values()))
+    return _machine("node", documents)
+
+
+def _machine(chart: str, documents: Documents) -> Machine[Any]:
+    return bundled_machine(chart, chart_values(bundled_chart(chart), documents.values()))

@@ -65,7 +65,7 @@ class SmallUnit:
         self.memory = memory
         self.acted: list[tuple[int, int]] = []
         self.outcomes: list[Outcome] = []
-        self.brain = UnitBrain(CHART, SETTINGS, lambda _document, _write: None)
+        self.brain = UnitBrain(SETTINGS, lambda _document, _write: None)
         self.unit: UnitRecord
         self._due_s = 0.0
         self._due = asyncio.Event()

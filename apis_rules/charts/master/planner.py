@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from apis_rules.charts.bindings import binding_of, bundled_chart
+from apis_rules.charts.bindings import bundled_chart, bundled_machine
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.deal_effects import Append, Ask, Remove, Report
 from apis_rules.charts.master.deal_view import STARTING, deal_context, deal_facts
@@ -297,10 +297,8 @@ def _closed(record: Any, heard: Outcome) -> Any:
 
 
 def _compiled(name: str, settings: MasterSettings) -> Machine[Any]:
-    binding = binding_of(name)
-    assert binding is not None  # noqa: S101  # both modules are part of this package
-    chart = bundled_chart(name)
-    return binding.compile(chart, {value: getattr(settings, _FIELDS.get(value, value)) for value in chart.values})
+    values = bundled_chart(name).values
+    return bundled_machine(name, {value: getattr(settings, _FIELDS.get(value, value)) for value in values})
 
 
 _FIELDS = {"trial_limit": "compensation_trials"}

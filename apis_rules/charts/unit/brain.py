@@ -14,10 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from apis_rules.charts.machine import compile_chart
+from apis_rules.charts.bindings import bundled_machine
 from apis_rules.charts.unit.answers import WRITES, take_answer, take_failure
 from apis_rules.charts.unit.calls import ReadAll
-from apis_rules.charts.unit.effects import EFFECTS
 from apis_rules.charts.unit.events import (
     Announced,
     Answered,
@@ -42,7 +41,7 @@ from apis_rules.charts.unit.turn import Turn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from apis_rules.charts.model import Chart
+    from apis_rules.charts.machine import Machine
     from apis_rules.charts.unit.calls import Write
     from apis_rules.charts.unit.events import Action, Event
     from apis_rules.charts.unit.settings import UnitSettings
@@ -66,16 +65,13 @@ class UnitBrain:
     """Decides for one unit. Long-lived, holds no state of the unit; exchanged when the settings change.
 
     Args:
-        chart: ``converter.yaml`` as loaded.
         limits: says which hard limit a write would break, given the last reading; None where it breaks none.
     """
 
-    def __init__(
-        self, chart: Chart, settings: UnitSettings, limits: Callable[[Mapping[str, Any], Write], str | None]
-    ) -> None:
+    def __init__(self, settings: UnitSettings, limits: Callable[[Mapping[str, Any], Write], str | None]) -> None:
         self._settings = settings
         self._limits = limits
-        self._machine = compile_chart(chart, EFFECTS, settings.chart_values)
+        self._machine: Machine[UnitRecord] = bundled_machine("converter", settings.chart_values)
 
     def start(
         self, unit_id: str, boot: str, memory: UnitMemory | None, clock_id: str, now_s: float, *, manual: bool = False

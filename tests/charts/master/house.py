@@ -56,7 +56,7 @@ CONVERTER = bundled_chart("converter")
 def brain_of(times: tuple[tuple[str, float], ...]) -> UnitBrain:
     """The unit side that goes by these times of the wiring."""
     settings = UnitSettings.from_documents(POLICY, HARDWARE, dict(times))
-    return UnitBrain(CONVERTER, settings, lambda _document, _write: None)
+    return UnitBrain(settings, lambda _document, _write: None)
 
 
 START_UNIT_S = parse_time("2026/01/01-12:00:00")

@@ -11,7 +11,7 @@ from apis_rules.charts.unit import Announced, Ordered, ReadStatus, SetMode, Unit
 from apis_rules.documents.reading import load_hw_config, load_policy
 from apis_rules.ports.types import CommandName, ConverterMode
 from apis_rules.resources import data_dir
-from tests.charts.unit.world import BRAIN, CHART, WALK_SETTINGS, WRITES, World, epoch
+from tests.charts.unit.world import BRAIN, WALK_SETTINGS, WRITES, World, epoch
 
 N = CommandName
 CAPACITY = "2.3 A"
@@ -173,7 +173,7 @@ def test_a_hard_limit_stops_the_write() -> None:
         too_much = isinstance(write, WRITES) and getattr(write, "grid_current_a", 0) > 1.5
         return "H01" if too_much and document["dcdc"]["meter"]["vg"] == 350.0 else None
 
-    world = World(UnitBrain(CHART, WALK_SETTINGS, limits)).reach("waiting")
+    world = World(UnitBrain(WALK_SETTINGS, limits)).reach("waiting")
     outcome = world.obey(N.CHARGE, grid_current_a=2.3)
     assert outcome.failed == "device: hard limit: H01"
     assert world.converter.writes == ["set CHARGE 350 V 1 A droop 0"]

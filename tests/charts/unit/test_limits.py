@@ -14,7 +14,7 @@ from apis_rules.decide.rulefile import load_rules
 from apis_rules.documents.reading import load_hw_config, load_policy
 from apis_rules.ports.types import CommandName, ConverterMode
 from apis_rules.resources import data_dir
-from tests.charts.unit.world import CHART, WALK_SETTINGS, World
+from tests.charts.unit.world import WALK_SETTINGS, World
 
 RULES = data_dir("rules")
 LIMITS = compile_limits(
@@ -55,7 +55,7 @@ def test_a_write_beyond_a_hard_limit_is_named(write: Write, meter: dict[str, flo
 
 def test_a_unit_beyond_a_limit_takes_nothing_up_and_stops_all_the_same() -> None:
     """With a hot converter a charge fails before its first write; a stop is written."""
-    world = World(UnitBrain(CHART, WALK_SETTINGS, LIMITS)).reach("waiting")
+    world = World(UnitBrain(WALK_SETTINGS, LIMITS)).reach("waiting")
     document = world.converter.document
 
     def hot() -> dict[str, Any]:

@@ -38,7 +38,7 @@ WRITES = SetMode | SetVoltage | SetCurrent
 
 
 def brain(**changes: Any) -> UnitBrain:
-    return UnitBrain(CHART, replace(WALK_SETTINGS, **changes), lambda _document, _write: None)
+    return UnitBrain(replace(WALK_SETTINGS, **changes), lambda _document, _write: None)
 
 
 BRAIN = brain()
