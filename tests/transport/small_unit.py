@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from apis_rules.charts.converter import WALK_SETTINGS
-from apis_rules.charts.load import load_chart
 from apis_rules.charts.unit import (
     Acknowledge,
     Announced,
@@ -41,9 +40,7 @@ from apis_rules.ports.device import Reading
 from apis_rules.ports.memory.device import MemoryDevice
 from apis_rules.ports.memory.faults import Line
 from apis_rules.ports.types import Command, CommandName, CommandParams, ConverterMode, Epoch, Outcome
-from apis_rules.resources import data_dir
 
-CHART = load_chart(data_dir("statecharts") / "converter.yaml")
 SETTINGS = replace(WALK_SETTINGS, current_step_a=0.25, check_wait_s=0.01, request_timeout_s=1.0)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from apis_rules.charts.bindings import bundled_chart
 from apis_rules.charts.master.energy import format_time, parse_time
 from apis_rules.charts.unit import (
     Acknowledge,
@@ -49,7 +48,6 @@ TIMES = {
 
 POLICY = load_policy(data_dir("rules") / "policy.json").model.to_document()
 HARDWARE = load_hw_config(data_dir("rules") / "hwConfig.json").model.to_document()
-CONVERTER = bundled_chart("converter")
 
 
 @cache

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apis_rules.charts.converter import WALK_SETTINGS
-from apis_rules.charts.load import load_chart
 from apis_rules.charts.unit import (
     Action,
     Answered,
@@ -31,9 +30,7 @@ from apis_rules.charts.unit import (
 )
 from apis_rules.charts.unit.readings import WORDS
 from apis_rules.ports.types import Command, CommandName, CommandParams, ConverterMode, Epoch, Outcome
-from apis_rules.resources import data_dir
 
-CHART = load_chart(data_dir("statecharts") / "converter.yaml")
 WRITES = SetMode | SetVoltage | SetCurrent
 
 
