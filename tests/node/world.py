@@ -52,10 +52,10 @@ class World(VirtualCommunity):
         self.hardware = load_hw_config(RULES / "hwConfig.json").model
         base = load_policy(RULES / "policy.json").model
         unit_ids = [u.unit_id for u in settings.units]
-        self.policy = type(base).model_validate(base.to_document() | {"memberUnitIds": unit_ids, **policy})
+        in_force = type(base).model_validate(base.to_document() | {"memberUnitIds": unit_ids, **policy})
         scenario = load_scenario(RULES / "scenario.json").model
         in_effect = times.as_values(SCRAM_DELAY_S)
-        documents = {u: Documents(_config(u), self.hardware, self.policy, scenario, in_effect) for u in unit_ids}
+        documents = {u: Documents(_config(u), self.hardware, in_force, scenario, in_effect) for u in unit_ids}
         super().__init__(plant, documents, times, seed)
         self.unheld = UnheldCurrent(low_v=290, high_v=385)
         self.holders = HoldersAtOnce()
@@ -121,16 +121,6 @@ class World(VirtualCommunity):
         assert self.holders.without_droop_s / self.acceleration <= 0.2, "two units held the voltage without droop"
         limit_a = self.hardware.grid_current_capacity_a + self.hardware.grid_current_allowance_a
         assert all(a <= limit_a for a in self.peak.units_a.values()), self.peak.units_a
-
-    def unwritten(self) -> list[str]:
-        """The final records that do not stand, as they are and once, in the files of a party whose node runs."""
-        return [
-            f"{record.deal_id} at {unit_id}"
-            for record in self.final_records
-            for unit_id in record.units
-            if (house := self.houses[unit_id]).node is not None
-            and [c for f, c in house.files.items() if f.name == record.deal_id] != [record.to_json()]
-        ]
 
     def check_books(self) -> None:
         """One final record for each ended deal, in both parties' files and equal; locks go with their deals."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,12 +29,15 @@ from apis_rules.ports.types import DealRecord, ErrorEvent, OperationMode
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from apis_rules.documents.policy import Policy
     from apis_rules.grid.plant import Plant
     from apis_rules.node.identity import Documents
     from apis_rules.node.surroundings import NodeFiles
+    from apis_rules.ports.memory import StoreSnapshot
 
 TEMPORARY: Final = Path("/tmp")  # noqa: S108 - only a name: files are kept in memory
 DIES_WITHIN_S: Final = 0.001
+PAST_S: Final = 3600.0
 
 
 @dataclass
@@ -88,6 +92,7 @@ class VirtualCommunity:
         self.unit_ids = list(documents)
         self.houses = {u: House(u, ModelDevice(plant, u, runtime_s=loop.time)) for u in self.unit_ids}
         self.node_files: dict[str, NodeFiles] = {}
+        self._past: deque[tuple[float, StoreSnapshot]] = deque()
         self.records = Records(_StoreItself(self.store))
 
     def start(self, unit_id: str, refusal: str = "") -> House:
@@ -165,9 +170,43 @@ class VirtualCommunity:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
+    def mend(self) -> None:
+        """Put right whatever is wrong: the store, wires, disks and devices; dead nodes are started."""
+        self.plant.clear_faults()
+        for unit_id in self.unit_ids:
+            self.plant.grid_to_command().clear_alarm(unit_id)
+        for unit_id, house in self.houses.items():
+            line = self.store.lines[unit_id]
+            house.store.full = False
+            line.restore()
+            line.forget_faults()
+            if house.process is not None:
+                self.thaw(unit_id)
+        if not self.store.up:
+            self.store.start()
+        for unit_id, house in self.houses.items():
+            if house.node is None or (house.task is not None and house.task.done()):
+                self.start(unit_id)
+
     def ended(self) -> list[str]:
         """Return the units whose node has ended by itself."""
         return [u for u, h in self.houses.items() if h.node is not None and h.task is not None and h.task.done()]
+
+    def remember_store(self) -> None:
+        """Keep what the store holds now, for a rewind; what is older than an hour is forgotten."""
+        now_s = asyncio.get_running_loop().time()
+        self._past.append((now_s, self.store.snapshot()))
+        while self._past[0][0] < now_s - PAST_S:
+            self._past.popleft()
+
+    def rewind_store(self, by_s: float) -> None:
+        """Restart the store with what it held *by_s* ago, as far as that was remembered."""
+        moment_s = asyncio.get_running_loop().time() - by_s
+        older = [kept for at_s, kept in self._past if at_s <= moment_s]
+        if older:
+            self.store.rewind(older[-1])
+        else:
+            self.store.lose()
 
     # What is to be seen.
 
@@ -175,6 +214,20 @@ class VirtualCommunity:
     def master(self) -> str | None:
         """The unit whose node is Grid Master."""
         return next((u for u, h in self.houses.items() if h.node is not None and h.node.is_master), None)
+
+    @property
+    def policy(self) -> Policy:
+        """The community's policy."""
+        return next(iter(self.documents.values())).policy
+
+    @property
+    def resting(self) -> bool:
+        """Whether nobody holds the voltage or is active, and no deal is left that was switched."""
+        return (
+            self.records.grid()[0].state == "dead"
+            and not self.records.active()[0].units
+            and not any(deal.switched for deal, _ in self.records.deals().values())
+        )
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -188,6 +241,16 @@ class VirtualCommunity:
     def final_records(self) -> list[DealRecord]:
         """The final records in the stream, in order."""
         return [DealRecord.from_json(m.body) for m in self.store.logs["DEALLOG"].messages()]
+
+    def unwritten(self) -> list[str]:
+        """The final records that do not stand, as they are and once, in the files of a party whose node runs."""
+        return [
+            f"{record.deal_id} at {unit_id}"
+            for record in self.final_records
+            for unit_id in record.units
+            if (house := self.houses[unit_id]).node is not None
+            and [c for f, c in house.files.items() if f.name == record.deal_id] != [record.to_json()]
+        ]
 
     def error_events(self) -> list[ErrorEvent]:
         """The error events that the community keeps, in order."""

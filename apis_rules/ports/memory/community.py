@@ -70,6 +70,11 @@ class MemoryCommunity:
             clock=self.clock,
         )
 
+    @property
+    def up(self) -> bool:
+        """Whether the store is there."""
+        return self._up
+
     def stop(self) -> None:
         """Let the store go away; what it holds stays."""
         self._up = False

@@ -130,6 +130,11 @@ class Line:
         self._rates = dict(rates)
         self._random = source
 
+    def forget_faults(self) -> None:
+        """Let every call from now on meet no fault."""
+        self._rates, self._random = {}, None
+        self._next.clear()
+
     def fault_for(self, call: str) -> Fault | None:
         """Return what goes wrong with the call that is about to be made, and count it as done."""
         if self._next[call]:
