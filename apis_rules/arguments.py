@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,3 +35,19 @@ def number(least: float, most: float) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def percents(text: str) -> list[float]:
+    """Read ``92,27,68``: numbers from 0 to 100."""
+    return [number(0, 100)(part) for part in text.split(",")]
+
+
+def moment(text: str) -> datetime:
+    """Read a time of the units' clock, which has no zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2020-01-01T08:00:00") from None
+    if found.tzinfo is not None:
+        raise argparse.ArgumentTypeError("the units' clock has no time zone: leave it out")
+    return found

@@ -54,6 +54,7 @@ VERBS: Final[dict[str, Verb]] = {
     "exclude": Verb("apis_rules.compose.verbs.exclude", "declare a unit's converter cut off from the bus"),
     "battery": Verb("apis_rules.compose.verbs.battery", "who claims a battery that several nodes share"),
     "stop": Verb("apis_rules.compose.verbs.stop", "end one node or all, in order"),
+    "simulate": Verb("apis_rules.compose.verbs.simulate", "a community of modelled houses for days, in virtual time"),
     "emulate": Verb("apis_rules.grid.verbs.emulate", "a modelled DC grid behind the interfaces of real drivers"),
     "cluster-config": Verb("apis_transport.verbs.cluster_config", "write one nats-server configuration per board"),
 }

@@ -27,8 +27,8 @@ from apis_rules.compose.parent import Supervised, open_parent
 from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.screen import draw
+from apis_rules.compose.sites import config_files, load_sites
 from apis_rules.compose.summary import sum_up
-from apis_rules.documents.community import check_neighbours, load_site
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.source import refusal
 from apis_rules.errors import InputError, plain_error
@@ -138,36 +138,6 @@ def _check_writable(root: Path) -> None:
             f"cannot keep what nodes store: {error.strerror}",
             "name another --state-dir",
         ) from error
-
-
-def config_files(target: Path | None) -> list[Path]:
-    """Return the configs that *target* means: one, or all ``config*.json`` of a folder; none for the example."""
-    if target is None:
-        return []
-    return sorted(target.glob("config*.json")) if target.is_dir() else [target]
-
-
-def load_sites(target: Path) -> list[Site]:
-    """Read one config, or all ``config*.json`` of a folder, with the files that they name.
-
-    Raises:
-        InputError: with everything that is wrong with any of them.
-    """
-    configs = config_files(target)
-    if not configs:
-        raise refusal(
-            Location(str(target)), "AR102", "there is no config*.json in this folder", "'apis-rules init DIR'"
-        )
-    findings, sites = Findings(), []
-    for path in configs:
-        try:
-            sites.append(load_site(path))
-        except InputError as error:
-            findings.extend(error.diagnostics)
-    check_neighbours([site.config for site in sites if site.config], findings)
-    if findings.failed:
-        raise InputError(findings.sorted())
-    return sites
 
 
 def _named_urls(options: RunOptions) -> tuple[str, ...]:

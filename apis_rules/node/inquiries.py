@@ -55,11 +55,13 @@ class Inquiries:
         self._wake = wake
         self._reading: dict[str, float] = {}
         self._read_again: set[str] = set()
+        self._wanted: frozenset[str] = frozenset()
         self._announcing: set[str] = set()
 
     def read(self, wanted: Sequence[str], in_play: Mapping[str, object]) -> None:
         """Ask for what the plan wants now, and keep the readings of all units in play young."""
         now_s = self._ports.clock.now_s()
+        self._wanted = frozenset(wanted)
         # What is being read was asked for before the plan wished for it: it may show what was before a switch.
         self._read_again.update(u for u in wanted if self._reading.get(u) == UNDER_WAY)
         old = [u for u in in_play if now_s - self._neighbours.of(u).read_at_s >= WATCH_S]
@@ -92,7 +94,10 @@ class Inquiries:
         except (Outage, Unknown, Refused):
             return  # it stays unread, which the planner sees by the age of its last reading
         finally:
-            self._wake()
+            # Readings that only keep the picture young come in a round: the last of it is soon enough for a new plan.
+            others = (u for u, ended_s in self._reading.items() if u != unit_id and ended_s == UNDER_WAY)
+            if unit_id in self._wanted or next(others, None) is None:
+                self._wake()
 
     async def collect(self, within_s: float, expected: int) -> None:
         """Ask all units for their data once; return when *expected* have answered or time is out."""

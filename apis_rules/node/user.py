@@ -115,17 +115,23 @@ class User:
             again_at_s = asked_at_s + self._board.documents.policy.user.house_keeping_period_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LONGEST_PAUSE_S, max(0.0, again_at_s - self._board.clock.now_s()))):
-                    await anext(changes)
+                    wish = self._wish()
+                    # Most readings show no other wish; what else they may change waits for the end of the pause.
+                    while await anext(changes) == "unit" and self._wish() == wish:
+                        pass
             if self._board.clock.now_s() >= again_at_s:
                 asked_for = None
+
+    def _wish(self) -> tuple[object, ...]:
+        """Return what the scenario makes of the last reading."""
+        return _wish_of(self._intent(None))
 
     def _situation(self) -> tuple[object, ...]:
         """Return what decides whether asking is worth while; where it has not changed, neither have the answers."""
         intent = self._intent(None)
         closed = self._closed(intent.request)
         return (
-            intent.status,
-            intent.request.rule if intent.request else None,
+            *_wish_of(intent),
             closed.reason if closed else None,
             tuple(sorted(self._board.records.deals())),
             self._hash,
@@ -266,6 +272,10 @@ class User:
             reason=reason,
             detail=detail,
         )
+
+
+def _wish_of(intent: Intent) -> tuple[object, ...]:
+    return intent.status, intent.request.rule if intent.request else None
 
 
 def _why_nothing(intent: Intent) -> str:

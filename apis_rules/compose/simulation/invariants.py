@@ -16,7 +16,7 @@ from apis_rules.node.records import EPOCH
 from apis_rules.ports.types import ConverterMode, Deal, Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from apis_rules.compose.simulation.community import VirtualCommunity
     from apis_rules.grid.model import Grid
@@ -202,6 +202,6 @@ class Watch:
             self._tell("files", line, f"the deal log of {line} lacks, or is not as in the stream")
 
 
-def plain(violations: list[Violation]) -> list[dict[str, Any]]:
+def plain(violations: Sequence[Violation]) -> list[dict[str, Any]]:
     """Return *violations* as rows."""
     return [{"unitTimeS": round(v.unit_time_s, 1), "loopS": round(v.loop_s, 3), "what": v.what} for v in violations]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
 import signal
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from apis_rules.arguments import number, whole_number
+from apis_rules.arguments import moment, number, percents, whole_number
 from apis_rules.errors import Unsupported
 from apis_rules.grid.configs import node_config, write_configs
 from apis_rules.grid.files import load_faults, load_houses, load_topology
@@ -21,6 +19,8 @@ from apis_rules.grid.settings import START, ConverterSettings, community
 from apis_rules.grid.topology import Topology
 
 if TYPE_CHECKING:
+    import argparse
+
     from apis_rules.grid.faults import Fault
     from apis_rules.grid.server import Addresses, EmulatorPorts
     from apis_rules.grid.settings import GridSettings
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ramp", type=number(0.1, 3600), default=60.0, metavar="S", help="unit seconds from 0 V to 350 V (60)"
     )
-    parser.add_argument("--rsoc", metavar="P,P,…", type=_percents, help="states of charge in percent, repeated")
+    parser.add_argument("--rsoc", metavar="P,P,…", type=percents, help="states of charge in percent, repeated")
     parser.add_argument(
         "--topology", metavar="F", help="a file with lines, or 11.1 for the specification's tree (default: one line)"
     )
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=whole_number(0, 2**32 - 1), default=0, help="of sensor errors, loads and clouds (0)"
     )
-    parser.add_argument("--start", type=_moment, default=START, metavar="T", help="the units' clock at the beginning")
+    parser.add_argument("--start", type=moment, default=START, metavar="T", help="the units' clock at the beginning")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument(
         "--port", type=whole_number(0, 65_535), default=4390, help="of dcdc_emulator and the page (4390)"
@@ -141,17 +141,3 @@ def _tell(args: argparse.Namespace, unit_ids: list[str], addresses: Addresses) -
         print(f"\nconfig.json of {unit_ids[0]} (--write-configs DIR writes those of all units):")
         print(json.dumps(node_config(unit_ids[0], 1, addresses, args.system_type), indent=2))
     print("\nends with Ctrl-C", flush=True)
-
-
-def _percents(text: str) -> list[float]:
-    return [number(0, 100)(part) for part in text.split(",")]
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2020-01-01T08:00:00") from None
-    if moment.tzinfo is not None:
-        raise argparse.ArgumentTypeError("the units' clock has no time zone: leave it out")
-    return moment
