@@ -55,8 +55,9 @@ def _draw_days(figure: Any, outcome: Outcome) -> None:
     power.set_ylabel("all houses, kW")
     power.legend(loc="upper left", ncols=3, frameon=False)
     deals.fill_between(times, [sample.deals for sample in outcome.grid], step="post", color=_GREEN, alpha=0.6, lw=0)
+    deals.yaxis.get_major_locator().set_params(integer=True)
     deals.set_ylabel("deals under way")
-    voltage.plot(times, [sample.voltage_v for sample in outcome.grid], color=_BLUE, lw=0.8)
+    voltage.plot(times, [sample.voltage_v for sample in outcome.grid], color=_BLUE, lw=0.8, ds="steps-post")
     voltage.set_ylabel("line voltage, V")
     energy.plot(times, [sample.exchanged_wh / 1000.0 for sample in outcome.grid], color=_GREEN)
     energy.set_ylabel("exchanged, kWh")
@@ -72,6 +73,7 @@ def _draw_days(figure: Any, outcome: Outcome) -> None:
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib has no types there
     energy.xaxis.set_major_locator(locator)
     energy.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # likewise
+    figure.align_ylabels()
     setup = outcome.setup
     marks = "; orange lines: faults" if outcome.happened else ""
     charge.set_title(f"{len(by_unit)} units, {setup.days:g} days, seed {setup.seed}{marks}", loc="left")
