@@ -14,6 +14,7 @@ import numpy as np
 from apis_rules.author.answers import NONE
 from apis_rules.author.arguments import clock
 from apis_rules.author.states import UNKNOWN, fast
+from apis_rules.decide.columns import deal_amounts_wh
 from apis_rules.decide.scenario import DAY_S, Question
 from apis_rules.ports.types.negotiation import DeclineReason, Direction
 
@@ -183,7 +184,7 @@ class Rows:
             declined[small] = len(reasons)
             reasons.append(_TOO_SMALL)
             asked = self._bounds.asked_wh if question is not Question.REQUEST else None
-            deals = limits.deal_amounts_wh(amounts if asked is None else np.minimum(amounts, asked))
+            deals = deal_amounts_wh(limits, amounts if asked is None else np.minimum(amounts, asked))
             deals = np.where(declined == 0, deals, 0)
         return _Column(rules, amounts, declined, reasons, deals)
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.live import Live
 
 from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
-from apis_rules.compose.example import open_example
 from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
@@ -89,6 +88,9 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         example = None
         if options.target is None:
             folder = options.state_dir or _scratch(parent, stack)
+            # The modelled grid and its server are loaded only where they are wanted: a node of a small board is small.
+            from apis_rules.compose.example import open_example
+
             example = await stack.enter_async_context(open_example(options.accelerate, folder))
             sites, nodes_root = example.sites, folder
         else:

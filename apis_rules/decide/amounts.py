@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     _Number = TypeVar("_Number", float, NDArray[np.float64])
@@ -54,9 +53,3 @@ class DealLimits:
         amount_wh = min(request_wh, accept_wh, self.amount_max_wh)
         amount_wh -= amount_wh % self.amount_unit_wh
         return amount_wh if amount_wh >= max(self.amount_min_wh, 1) else None
-
-    def deal_amounts_wh(self, amounts_wh: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the same for many amounts that both sides agree on, with 0 where there is no deal."""
-        cut = np.minimum(amounts_wh, self.amount_max_wh)
-        cut -= cut % self.amount_unit_wh
-        return np.where(cut >= max(self.amount_min_wh, 1), cut, 0)

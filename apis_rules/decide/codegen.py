@@ -1,8 +1,8 @@
 """From lowered conditions to Python source, for one set of facts at a time and for whole columns of them.
 
-Both come from the same text: an expression reads the same for floats and for NumPy arrays, with the few helpers below
-in two versions, and only ``and``/``or`` become ``&``/``|``. A missing value is NaN, over which every comparison is
-false in both; ``!=`` is written ``a < b or a > b`` for that reason.
+Both come from the same text: an expression reads the same for floats and for NumPy arrays, with a few helpers in two
+versions (here and in ``apis_rules.decide.columns``), and only ``and``/``or`` become ``&``/``|``. A missing value is
+NaN, over which every comparison is false in both; ``!=`` is written ``a < b or a > b`` for that reason.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from apis_rules.decide.facts import MAX_TEXT, Value, clean_number
+from apis_rules.decide.facts import MAX_TEXT, clean_number
 from apis_rules.decide.language import LARGEST, kind_of
 from apis_rules.decide.lower import OTHER_TEXT, Lowered, lower
 from apis_rules.decide.tree import (
@@ -34,21 +32,10 @@ from apis_rules.decide.tree import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from apis_rules.decide.columns import ColumnProgram
 
 Row: TypeAlias = tuple[float, ...]
 """One value per column of a ``Lowered``."""
-
-_BLOCK: Final = 16_384
-"""Rows evaluated at a time: their columns and masks stay in the processor's second cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Rows of facts, column by column, as one ``Program`` reads them."""
-
-    rows: int
-    values: list[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ class Program:
     @cached_property
     def read(self) -> Callable[[Callable[[str], object]], Row]:
         """Read the facts, given the ``get`` of a mapping, and compute the derived values."""
-        function: Callable[[Callable[[str], object]], Row] = _run(
+        function: Callable[[Callable[[str], object]], Row] = run_source(
             read_source(self.lowered), "read", _scalar_names(self)
         )
         return function
@@ -68,45 +55,15 @@ class Program:
     @cached_property
     def match(self) -> Callable[[Row], list[int]]:
         """Return the indexes of the conditions that hold for a row."""
-        function: Callable[[Row], list[int]] = _run(match_source(self.lowered), "match", {})
+        function: Callable[[Row], list[int]] = run_source(match_source(self.lowered), "match", {})
         return function
 
     @cached_property
-    def _masks(self) -> Callable[[Sequence[NDArray[np.float64]]], list[NDArray[np.bool_]]]:
-        function: Callable[[Sequence[NDArray[np.float64]]], list[NDArray[np.bool_]]]
-        function = _run(masks_source(self.lowered), "masks", _VECTOR_NAMES)
-        return function
+    def over_columns(self) -> ColumnProgram:
+        """The same over whole columns of facts; NumPy is loaded only for those who need that."""
+        from apis_rules.decide.columns import ColumnProgram
 
-    def columns(self, facts: Mapping[str, NDArray[Any]], rows: int) -> Columns:
-        """Bring columns of facts, each of *rows* values, into the form that ``masks`` and ``first`` take.
-
-        Numbers and flags come as arrays of numbers or bool with NaN where missing, texts as arrays of ``str`` or
-        objects with None where missing. A fact without a column is missing in every row.
-        """
-        codes = dict(self.lowered.texts)
-        return Columns(rows, [_column(facts.get(name), kind, rows, codes) for name, kind in self.lowered.facts])
-
-    def masks(self, columns: Columns) -> list[NDArray[np.bool_]]:
-        """Return for each condition the rows in which it holds."""
-        with np.errstate(all="ignore"):
-            return [np.broadcast_to(mask, columns.rows) for mask in self._masks(columns.values)]
-
-    def first(self, columns: Columns) -> NDArray[np.int16]:
-        """Return for each row the index of the first condition that holds, or -1."""
-        count = len(self.lowered.conditions)
-        rank = np.int8 if count < 128 else np.int16
-        result = np.empty(columns.rows, dtype=np.int16)
-        with np.errstate(all="ignore"):
-            for start in range(0, columns.rows, _BLOCK):
-                block = result[start : start + _BLOCK]
-                # The first condition has the highest rank. Products and maxima of small integers beat any assignment
-                # through a mask by a factor of ten.
-                best = np.zeros(len(block), dtype=rank)
-                for index, mask in enumerate(self._masks([c[start : start + _BLOCK] for c in columns.values])):
-                    np.maximum(best, np.multiply(mask, count - index, dtype=rank), out=best)
-                np.subtract(count, best, out=block, dtype=np.int16)
-        result[result == count] = -1
-        return result
+        return ColumnProgram(self.lowered)
 
 
 def compile_conditions(conditions: Sequence[Condition], kinds: Mapping[str, FactKind]) -> Program:
@@ -216,7 +173,8 @@ def _expression(node: Expression) -> str:
             return f"{name}({', '.join(map(_expression, arguments))})"
 
 
-def _run(source: str, name: str, names: Mapping[str, object]) -> Any:
+def run_source(source: str, name: str, names: Mapping[str, object]) -> Any:
+    """Return what is called *name* in generated *source*, which sees *names*."""
     namespace = dict(names)
     # The source is made above from a checked tree; no text of an author is in it but quoted names of facts.
     exec(compile(source, f"<generated {name}>", "exec"), namespace)  # noqa: S102
@@ -264,38 +222,3 @@ def _least(*values: float) -> float:
 
 def _greatest(*values: float) -> float:
     return max(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def _finite_all(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-_VECTOR_NAMES: Final[dict[str, object]] = {
-    "finite": _finite_all,
-    "quotient": lambda a, b: np.where((b != 0) & np.isfinite(b), np.divide(a, b), np.nan),
-    "least": lambda *v: np.minimum.reduce(np.broadcast_arrays(*map(_finite_all, v))),
-    "greatest": lambda *v: np.maximum.reduce(np.broadcast_arrays(*map(_finite_all, v))),
-}
-
-
-def _column(values: NDArray[Any] | None, kind: FactKind, rows: int, codes: dict[str, float]) -> NDArray[np.float64]:
-    if values is None:
-        return np.full(rows, np.nan)
-    if kind is FactKind.TEXT:
-        return np.fromiter((_text_code(v, codes) for v in values.tolist()), np.float64, len(values))
-    numbers = np.asarray(values, dtype=np.float64)
-    if kind is FactKind.NUMBER and _extreme(np.fmin, numbers) > -LARGEST and _extreme(np.fmax, numbers) < LARGEST:
-        return numbers
-    usable = (numbers == 0) | (numbers == 1) if kind is FactKind.FLAG else np.abs(numbers) < LARGEST
-    return np.where(usable, numbers, np.nan)
-
-
-def _extreme(function: np.ufunc, numbers: NDArray[np.float64]) -> float:
-    """Return the least or the greatest number that is known; 0 counts as well, which changes no comparison here."""
-    return float(function.reduce(numbers, initial=0.0))
-
-
-def _text_code(value: Value | None, codes: dict[str, float]) -> float:
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        return math.nan
-    return codes.setdefault(value, float(len(codes)))

@@ -59,13 +59,15 @@ class Ruleset:
         return tuple([names[i] for i in program.match(program.read(facts.get))])
 
     def masks(self, facts: Mapping[str, NDArray[Any]], rows: int) -> dict[str, NDArray[np.bool_]]:
-        """Return for each rule the rows in which it holds; ``Program.columns`` says how columns come."""
-        masks = self.program.masks(self.program.columns(facts, rows))
+        """Return for each rule the rows in which it holds; ``ColumnProgram.columns`` says how columns come."""
+        program = self.program.over_columns
+        masks = program.masks(program.columns(facts, rows))
         return dict(zip(self.names, masks, strict=True))
 
     def first(self, facts: Mapping[str, NDArray[Any]], rows: int) -> NDArray[np.int16]:
         """Return for each row the index of the best rule that holds, or -1."""
-        return self.program.first(self.program.columns(facts, rows))
+        program = self.program.over_columns
+        return program.first(program.columns(facts, rows))
 
     def trial(self, samples: int = 200, limit_s: float = 10.0) -> str | None:
         """Build the ruleset for the engine in a child process and compare it there; None where all is well."""

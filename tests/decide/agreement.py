@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from apis_rules.decide.codegen import Columns
+from apis_rules.decide.columns import Columns
 from apis_rules.decide.definition import obstacle
 from apis_rules.decide.explain import explain
 from apis_rules.decide.ruleset import LiveRuleset, Ruleset, compile_ruleset
@@ -106,7 +106,7 @@ def compare(rules: Ruleset, states: list[dict[str, object]]) -> str | None:
     rows = [rules.program.read(s.get) for s in states]
     facts = len(rules.program.lowered.facts)
     columns = Columns(len(rows), [np.array([row[i] for row in rows]) for i in range(facts)])
-    masks = rules.program.masks(columns)
+    masks = rules.program.over_columns.masks(columns)
     with LiveRuleset(rules, dict.fromkeys(rules.names, True)) as live:
         for i, facts_now in enumerate(states):
             matched = live.match(facts_now)

@@ -50,10 +50,10 @@ def test_the_vectorised_evaluator_agrees_with_the_scalar_one(condition, given_fa
     """Columns of one row give what the facts give."""
     program = compile_conditions([condition], KINDS)
     columns = {name: column(value, KINDS[name]) for name, value in given_facts.items()}
-    rows = program.columns(columns, 1)
+    rows = program.over_columns.columns(columns, 1)
     holds = compile_condition(condition, KINDS)(given_facts)
-    assert [bool(mask[0]) for mask in program.masks(rows)] == [holds]
-    assert program.first(rows)[0] == (0 if holds else -1)
+    assert [bool(mask[0]) for mask in program.over_columns.masks(rows)] == [holds]
+    assert program.over_columns.first(rows)[0] == (0 if holds else -1)
 
 
 @pytest.mark.parametrize("count", [1, 127, 128, 300])
@@ -62,7 +62,7 @@ def test_the_first_of_many_conditions_is_found_in_columns(count):
     kinds = {"a": FactKind.NUMBER}
     program = compile_conditions([tree(f"a >= {count - i}") for i in range(count)], kinds)
     values = np.array([count + 0.5, 1.0, 0.0, math.nan, 1e300])
-    found = program.first(program.columns({"a": values}, len(values)))
+    found = program.over_columns.first(program.over_columns.columns({"a": values}, len(values)))
     assert found.tolist() == [0, count - 1, -1, -1, -1]
 
 
@@ -75,12 +75,12 @@ def test_columns_hold_to_the_same_limits_as_single_facts():
         "p": np.array([0.5, 1, 0, math.nan]),
         "s": np.array(["x" * 257, "x" * 256, None, "y"], dtype=object),
     }
-    masks = program.masks(program.columns(columns, 4))
+    masks = program.over_columns.masks(program.over_columns.columns(columns, 4))
     assert [mask.tolist() for mask in masks] == [
         [False, False, True, False], [False, True, True, False], [False, True, False, False],
     ]  # fmt: skip
-    assert program.first(program.columns({}, 3)).tolist() == [-1, -1, -1]
-    assert program.first(program.columns({"a": np.array([])}, 0)).tolist() == []
+    assert program.over_columns.first(program.over_columns.columns({}, 3)).tolist() == [-1, -1, -1]
+    assert program.over_columns.first(program.over_columns.columns({"a": np.array([])}, 0)).tolist() == []
 
 
 @given(conditions(), facts())
