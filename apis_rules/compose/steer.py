@@ -10,17 +10,21 @@ from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.errors import Conflict, Outage, Refused, Unknown
 from apis_rules.node import messages
-from apis_rules.node.records import LOCK, MODE, ModeRecord
-from apis_rules.ports.state import Write
+from apis_rules.node.records import LOCK, MODE, STOP, ModeRecord, StopRequest
+from apis_rules.ports.state import At, Write
 from apis_rules.ports.types import CommandName, CommandParams, Lock, OperationMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from apis_rules.compose.onlooker import Onlooker
+    from apis_rules.documents.deal_order import DealOrder
 
 ASK_S: Final = 3.0
 DIRECT_S: Final = 6.0
+OPERATOR: Final = "operator"
+"""Stands for the unit where an operator asks for the end of a deal."""
+
 LOOK_S: Final = 0.2
 TRIES: Final = 3
 
@@ -103,6 +107,34 @@ async def order_directly(onlooker: Onlooker, order: messages.DirectOrder) -> boo
         raise Refused("there is no Grid Master, which commands the converters")
     answer = await onlooker.ports.bus.ask(master, messages.DIRECT, order.to_json(), DIRECT_S)
     return messages.read_message(messages.DirectAnswer, answer).done
+
+
+async def create_deal(onlooker: Onlooker, order: DealOrder) -> str:
+    """Let the deal be made that *order* describes; return its id.
+
+    Raises:
+        Refused: one of the two does not take part, and why.
+        Unknown, Outage: there is no answer; ``deals`` shows whether it was made.
+    """
+    fields = order.model_dump(include=set(messages.OutsideDeal.model_fields) - {"test_feature"})
+    if order.test_feature is not None:
+        fields["test_feature"] = order.test_feature.model_dump(by_alias=True, exclude_defaults=True)
+    wanted = messages.OutsideDeal.model_validate(fields)
+    answer = await onlooker.ports.bus.ask(order.requester, messages.CREATE_DEAL, wanted.to_json(), DIRECT_S)
+    return messages.read_message(messages.DealCreated, answer).deal_id
+
+
+async def stop_deal(onlooker: Onlooker, deal_id: str, reason: str) -> None:
+    """Ask the Grid Master to end a deal in order.
+
+    Raises:
+        PortError: it is not known to be asked for.
+    """
+    key = f"{STOP}{deal_id}.{OPERATOR}"
+    try:
+        await onlooker.ports.ctl.write(Write(key, StopRequest(reason=reason).to_json(), At(key, 0)))
+    except Conflict:
+        return  # it was asked for before
 
 
 async def stop_units(

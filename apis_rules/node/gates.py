@@ -39,18 +39,25 @@ class Gates:
 
     def closed_for_request(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
         """Return the first closed gate of an own request, None where it may be made."""
-        return self._first(REQUEST, places, request)
+        return self._first(REQUEST, places, request, "request")
 
     def closed_for_accept(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
         """Return the first closed gate of an answer to another unit's request."""
-        return self._first(ACCEPT, places, request)
+        return self._first(ACCEPT, places, request, "accept")
 
-    def _first(self, question: str, places: Places, request: Mapping[str, Any]) -> Closed | None:
+    def closed_for_outside(self, places: Places, request: Mapping[str, Any]) -> Closed | None:
+        """Return the first closed gate of a part in a deal from outside; *request* is the other party's."""
+        return self._first(ACCEPT, places, request, "deal", outside=True)
+
+    def _first(
+        self, question: str, places: Places, request: Mapping[str, Any], permission: str, *, outside: bool = False
+    ) -> Closed | None:
         board = self._board
         document = describe(
             board,
             self._errors,
-            ready="request" in board.allowed and board.reading_fresh and board.records.fresh,
+            ready=permission in board.allowed and board.reading_fresh and board.records.fresh,
+            outside=outside,
             **self._battery.facts(),
         )
         # A place that is kept free counts as a deal of its direction.

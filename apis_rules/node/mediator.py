@@ -49,6 +49,9 @@ class Trader(Protocol):
     def answer(self, request: Request) -> Accept | Decline:
         """Say what this unit answers to another one's request."""
 
+    def take_part(self, request: Request) -> Accept | Decline:
+        """Say whether this unit takes part in a deal from outside, of which *request* is the other party's half."""
+
     def choose(self, request: Request, accepts: Sequence[Accept]) -> Accept | None:
         """Say which of the accepts to an own request is taken."""
 
@@ -107,7 +110,11 @@ class Mediator:
     async def run(self) -> None:
         """Answer other units' requests until cancelled."""
         bus, unit_id = self._ports.bus, self._board.identity.unit_id
-        async with bus.serve(unit_id, messages.REQUEST, self._requested), bus.listen(messages.SETTLED) as settled:
+        async with (
+            bus.serve(unit_id, messages.REQUEST, self._requested),
+            bus.serve(unit_id, messages.TAKE_PART, self._asked_to_take_part),
+            bus.listen(messages.SETTLED) as settled,
+        ):
             async for message in messages.heard(messages.Settled, settled):
                 self._settle(message)
 
@@ -147,7 +154,7 @@ class Mediator:
             chosen = self._trader.choose(request, accepts) if accepts else None
             if chosen is None:
                 return Negotiated(None, _why_nobody(accepts, declines), declines, tuple(accepts))
-            deal_id = await self._create(request, chosen)
+            deal_id = await self._agree(request, chosen)
             return Negotiated(deal_id, "", declines, tuple(accepts), chosen)
         except (Conflict, Refused) as error:
             return Negotiated(None, str(error))
@@ -168,7 +175,7 @@ class Mediator:
         accepts: dict[str, Accept] = {}
         declines: dict[str, Decline] = {}
         for body in answers:
-            answer = _read_answer(body)
+            answer = read_answer(body)
             if answer is None or answer.negotiation_id != request.negotiation_id or answer.unit_id not in members:
                 continue
             if isinstance(answer, Accept):
@@ -177,17 +184,23 @@ class Mediator:
                 declines.setdefault(answer.unit_id, answer)
         return list(accepts.values()), tuple(declines.values())
 
-    async def _create(self, request: Request, accept: Accept) -> str:
+    async def _agree(self, request: Request, accept: Accept) -> str:
+        amount_wh = self._trader.deal_amount_wh(request.amount_wh, accept.amount_wh)
+        if amount_wh is None:
+            raise Refused("the amount that both can agree on is below the policy's minimum")
+        return await self.create(request, accept, amount_wh)
+
+    async def create(
+        self, request: Request, accept: Accept, amount_wh: int, test_feature: dict[str, Any] | None = None
+    ) -> str:
         """Write the deal and both locks in one step; return the deal's id.
 
         Raises:
             Conflict: a lock or the Grid Master changed meanwhile.
             Refused: one of the two has no place for the deal.
+            Outage, Unknown: it is not written; it is not known whether it is.
         """
-        amount_wh = self._trader.deal_amount_wh(request.amount_wh, accept.amount_wh)
-        if amount_wh is None:
-            raise Refused("the amount that both can agree on is below the policy's minimum")
-        deal = self._deal(request, accept, amount_wh)
+        deal = self._deal(request, accept, amount_wh, test_feature)
         records = self._board.records
         epoch = records.entry(EPOCH)
         if not records.fresh or epoch.value is None:
@@ -204,7 +217,7 @@ class Mediator:
         await self._ports.ctl.write(*writes)
         return deal.record.deal_id
 
-    def _deal(self, request: Request, accept: Accept, amount_wh: int) -> Deal:
+    def _deal(self, request: Request, accept: Accept, amount_wh: int, test_feature: dict[str, Any] | None) -> Deal:
         charging = request.type is Direction.CHARGE
         clock = self._ports.clock
         record = DealRecord(
@@ -238,6 +251,7 @@ class Mediator:
             deal_id=str(new_uuid()),
             create_date_time=format_unit_time(self._board.unit_time_s()),
             create_date_time_utc=format_utc(clock.utc_s()),
+            test_feature=test_feature,
         )
         return Deal(state=CREATED, record=record)
 
@@ -257,12 +271,21 @@ class Mediator:
             return None
         if request.unit_id not in policy.member_unit_ids:
             return self._decline(request, DeclineReason.NOT_MEMBER).to_json()
-        answer = self._trader.answer(request)
+        return self._keep_free(request, self._trader.answer(request)).to_json()
+
+    async def _asked_to_take_part(self, body: bytes) -> bytes:
+        return self.take_part(messages.read_message(Request, body)).to_json()
+
+    def take_part(self, request: Request) -> Accept | Decline:
+        """Say whether this unit takes part in a deal from outside, and keep its place free where it does."""
+        return self._keep_free(request, self._trader.take_part(request))
+
+    def _keep_free(self, request: Request, answer: Accept | Decline) -> Accept | Decline:
         if isinstance(answer, Accept):
             if claimed := self._battery.claim(answer.type):
-                return self._decline(request, DeclineReason.BATTERY_LOCKED, claimed).to_json()
+                return self._decline(request, DeclineReason.BATTERY_LOCKED, claimed)
             self.reserve(request.negotiation_id, answer.type, answer.reserved_s)
-        return answer.to_json()
+        return answer
 
     def _decline(self, request: Request, reason: DeclineReason, detail: str = "") -> Decline:
         unit_id = self._board.identity.unit_id
@@ -322,7 +345,8 @@ class Mediator:
             await asyncio.sleep(self._board.documents.policy.controller.stop_me_check_period_s)
 
 
-def _read_answer(body: bytes) -> Accept | Decline | None:
+def read_answer(body: bytes) -> Accept | Decline | None:
+    """Return what another unit answered, None where that cannot be read."""
     try:
         return Decline.from_json(body) if b'"reason"' in body else Accept.from_json(body)
     except ValidationError:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from apis_rules.errors import Refused
-from apis_rules.ports.types import CommandName, CommandParams, DcdcData, Epoch, OperationMode, Outcome, UnitData
+from apis_rules.ports.types import (
+    CommandName,
+    CommandParams,
+    DcdcData,
+    Direction,
+    Epoch,
+    OperationMode,
+    Outcome,
+    UnitData,
+)
 from apis_rules.ports.types.model import WireModel
 
 if TYPE_CHECKING:
@@ -27,7 +36,9 @@ TERMINATE: Final = "terminate"
 SET_MODE: Final = "mode"
 TAKE_OVER: Final = "take-over"
 
+CREATE_DEAL: Final = "create-deal"
 DIRECT: Final = "direct"
+TAKE_PART: Final = "take-part"
 MASTER_KEY: Final = "master"
 """Where the Grid Master's report lies, among what units say of themselves."""
 
@@ -152,6 +163,26 @@ class LocalMode(WireModel):
     """A unit's own mode, as an operator sets it; None follows the community."""
 
     mode: OperationMode | None = None
+
+
+class OutsideDeal(WireModel):
+    """A deal that nobody negotiated, put to the unit that is to be its requester (``documents.deal_order``)."""
+
+    charge_unit_id: str
+    discharge_unit_id: str
+    type: Direction
+    deal_grid_current_a: float
+    deal_amount_wh: int
+    point_per_wh: float | None = None
+    charge_unit_efficient_grid_voltage_v: float | None = None
+    discharge_unit_efficient_grid_voltage_v: float | None = None
+    test_feature: dict[str, Any] | None = None
+
+
+class DealCreated(WireModel):
+    """The deal stands in shared state."""
+
+    deal_id: str
 
 
 class DirectOrder(WireModel):

@@ -287,6 +287,7 @@ class Node:
     def _join(self, services: Services) -> None:
         for service in (
             services.mediator.run(),
+            services.outside.run(),
             services.user.run(),
             services.grid_master.run(),
             services.deal_log.run(),

@@ -24,6 +24,7 @@ from apis_rules.node.local_mode import LocalModeKeeper
 from apis_rules.node.local_safety import LocalSafety
 from apis_rules.node.mediator import Mediator
 from apis_rules.node.narration import Narration
+from apis_rules.node.outside import Outside
 from apis_rules.node.questions import open_rules
 from apis_rules.node.rule_files import HARD_LIMITS
 from apis_rules.node.supervision import Supervisor
@@ -76,6 +77,7 @@ class Services:
         )
         self.mediator = Mediator(community, self.board, self.user, self.battery)
         self.user.attach(self.mediator)
+        self.outside = Outside(community, self.board, self.mediator)
         self.battery.attach(self.mediator)
         self.continuity = Continuity(records, around.store, self.errors)
         self.grid_master = GridMaster(

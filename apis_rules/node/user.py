@@ -203,23 +203,37 @@ class User:
         self._diary.answered(self._seen(), request, proposal, answer)
         return answer
 
+    def take_part(self, request: Request) -> Accept | Decline:
+        """Say whether this unit takes part in a deal from outside; its scenario is not asked."""
+        closed = self._gates.closed_for_outside(self._own_mediator.places(), request.to_document())
+        if closed is not None:
+            return self._decline(request, closed.reason, closed.sentence)
+        return self._accept(request, request.amount_wh, request.deal_grid_current_a, request.point_per_wh, None)
+
     def _answer_by(self, proposal: Proposal | None, request: Request, intent: Intent) -> Accept | Decline:
         if proposal is None:
             return self._decline(request, DeclineReason.SCENARIO, _why_nothing(intent))
         if not self._limits.offers(proposal.amount_wh):
             return self._decline(request, DeclineReason.TOO_SMALL, f"{proposal.amount_wh} Wh")
+        current_a = self._board.documents.policy.mediator.deal.grid_current_a
+        offer = proposal.offer
+        return self._accept(request, proposal.amount_wh, current_a, offer.point_per_wh, offer.pair_unit_id)
+
+    def _accept(
+        self, request: Request, amount_wh: int, current_a: float, point_per_wh: float | None, pair_unit_id: str | None
+    ) -> Accept:
         documents = self._board.documents
         return Accept(
             negotiation_id=request.negotiation_id,
             unit_id=self._board.identity.unit_id,
             type=request.type.opposite,
-            amount_wh=proposal.amount_wh,
-            deal_grid_current_a=documents.policy.mediator.deal.grid_current_a,
+            amount_wh=amount_wh,
+            deal_grid_current_a=current_a,
             grid_current_capacity_a=documents.hw_config.grid_current_capacity_a,
             date_time=self._time(),
             reserved_s=documents.policy.mediator.reservation_time_s,
-            point_per_wh=proposal.offer.point_per_wh,
-            pair_unit_id=proposal.offer.pair_unit_id,
+            point_per_wh=point_per_wh,
+            pair_unit_id=pair_unit_id,
             efficient_grid_voltage_v=self._efficient_grid_voltage_v(),
         )
 

@@ -58,7 +58,7 @@ def rules_that_hold(question, **changes):
         ({"node__excluded": True}, DeclineReason.NOT_READY, "the node is not ready for deals"),
         ({"node__hasMaster": False}, DeclineReason.COMMUNITY_ERRORS, "the community has an error or no Grid Master"),
         ({"node__reservedDeals": 2}, DeclineReason.NO_CAPACITY, "0 of 2 deals are taken, 2 places kept free"),
-        ({"node": {}}, DeclineReason.NOT_READY, "the node is not ready for deals"),
+        ({"node": {}}, DeclineReason.NOT_AUTONOMOUS, "the operation mode is stop"),
         (
             {"unit__apis__deal_interlock_capacity": 0},
             DeclineReason.NO_CAPACITY,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.master import accounts
+from apis_rules.charts.master.on_purpose import event_on_purpose
 from apis_rules.charts.master.picture import ReactionKind
 from apis_rules.charts.master.sides import side_of
 from apis_rules.ports.types import OperationMode
@@ -82,6 +83,9 @@ def deal_demand(round_: Round, deal_id: str) -> Demand | None:
     deal = round_.deals[deal_id]
     if deal.state in accounts.ENDED_DEAL:
         return None
+    on_purpose = event_on_purpose(deal) if round_.settings.test_features else None
+    if on_purpose is not None:
+        return Demand(*on_purpose)
     if round_.grid.state in ("stopping_parties", "stopping_voltage"):
         return Demand("scram", round_.grid.reason or "everything stops")
     if deal.state == "created":

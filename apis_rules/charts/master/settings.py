@@ -47,6 +47,7 @@ class MasterSettings:
         holder_reserve: whether the holder must stay within its limits when any one party drops out.
         take_over_actual: whether a new holder starts from the voltage it reads instead of the old one's set-point.
         optimises: whether the voltage follows what is most efficient.
+        test_features: whether deals fail on purpose where their ``testFeature`` asks for it; only tests set this.
         absence_s: how long others' deals go on while a party is unaccounted for.
         drain_s: how long a bus of our own may take to fall.
         holder_dead_man_s: after which a holder that cannot be reached has stopped by itself.
@@ -88,6 +89,7 @@ class MasterSettings:
     drain_s: float
     absence_s: float
     holder_dead_man_s: float
+    test_features: bool = False
     command_limit_s: float = 20.0
     repeat_s: float = 2.0
     reading_age_s: float = 2.5

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.compose.look import add_place
@@ -28,8 +29,14 @@ _UNIT_COLUMNS: Final = ("unit_id", "deals", "given_wh", "taken_wh", "earned_poin
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("action", nargs="?", choices=("show",), help="show ID: one deal with its steps and reasons")
-    parser.add_argument("what", nargs="?", metavar="ID", help="of the deal, or how it begins")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("show", "create", "stop"),
+        help="show ID: one deal with its steps and reasons; create FILE: make a deal; stop ID: end one in order",
+    )
+    parser.add_argument("what", nargs="?", metavar="ID|FILE", help="the deal's id, or how it begins; or a file")
+    parser.add_argument("--reason", metavar="TEXT", help="why a deal is stopped; it stands in its record")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--follow", action="store_true", help="go on with a line per change")
     which.add_argument("--since", metavar="T", help="those that ended since then, with totals: 2h, 14:00, 2026-11-24")
@@ -37,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_place(parser)
     parser.epilog = (
         "example:\n  apis-rules deals\n  apis-rules deals --follow\n"
-        "  apis-rules deals --since 1d --format csv > deals.csv\n  apis-rules deals show 3f2a91c0"
+        "  apis-rules deals --since 1d --format csv > deals.csv\n  apis-rules deals show 3f2a91c0\n"
+        "  apis-rules deals create deal.json\n  apis-rules deals stop 3f2a91c0 --reason 'cable is moved'\n\n"
+        'deal.json: {"chargeUnitId": "E002", "dischargeUnitId": "E001", "dealGridCurrentA": 1, "dealAmountWh": 50}'
     )
 
 
@@ -52,9 +61,15 @@ def _work(args: argparse.Namespace) -> Work:
     from apis_rules.documents.diagnostics import Location
     from apis_rules.documents.source import refusal
 
-    if args.action == "show":
+    if args.action is not None:
         if args.what is None:
-            raise refusal(Location("<argument ID>"), "AR101", "it is not said which deal to show", "'deals show ID'")
+            wanted = "FILE" if args.action == "create" else "ID"
+            message = f"it is not said which deal to {args.action}"
+            raise refusal(Location(f"<argument {wanted}>"), "AR101", message, f"'deals {args.action} {wanted}'")
+        if args.action == "create":
+            return _create(Path(args.what))
+        if args.action == "stop":
+            return _stop(args.what, args.reason)
         return _show_one(args.what, args.format)
     if args.since is not None:
         from apis_rules.compose.since import parse_since
@@ -133,6 +148,35 @@ def _show_one(wanted: str, form: str) -> Work:
         return 0
 
     return show
+
+
+def _create(file: Path) -> Work:
+    from apis_rules.compose.steer import create_deal
+    from apis_rules.documents.deal_order import load_deal_order
+
+    order, warnings = load_deal_order(file)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+
+    async def create(onlooker: Onlooker) -> int:
+        print(await create_deal(onlooker, order))
+        return 0
+
+    return create
+
+
+def _stop(wanted: str, reason: str | None) -> Work:
+    from apis_rules.compose.deal_story import find_deal
+    from apis_rules.compose.steer import stop_deal
+
+    async def stop(onlooker: Onlooker) -> int:
+        living = {deal_id: deal for deal_id, (deal, _) in onlooker.records.deals().items()}
+        _, record = find_deal(wanted, living, [])
+        await stop_deal(onlooker, record.deal_id, reason or "stopped on the command line")
+        print(f"{record.deal_id} is asked to end")
+        return 0
+
+    return stop
 
 
 def _follow() -> Work:
