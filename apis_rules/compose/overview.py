@@ -34,6 +34,7 @@ class UnitLine:
         operation_mode: its effective one.
         present: whether it has published its data lately.
         trading: why it does not trade, as far as it says.
+        trouble: what its node lacks while it is degraded.
     """
 
     unit_id: str
@@ -50,6 +51,7 @@ class UnitLine:
     excluded: str | None = None
     time: str | None = None
     trading: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Overview:
     Attributes:
         bus: state of the record of the voltage (``grid.yaml``).
         waiting: why no deal is activated, as the Grid Master says.
-        quiet: why nothing is traded and what changes it, in sentences; empty while something is.
+        quiet: what nodes lack; and where nothing is traded, why, and what changes it; in sentences.
     """
 
     mode: str
@@ -129,8 +131,16 @@ def look_at(records: Records, units: View, members: tuple[str, ...], default_mod
         units=lines,
         deals=deals,
         waiting=master.waiting if master else (),
-        quiet=() if deals else _why_quiet(shown_mode, mode.reason if mode else "", lines, master, members),
+        quiet=(
+            *(tell_trouble(u.unit_id, u.trouble) for u in lines if u.trouble),
+            *(() if deals else _why_quiet(shown_mode, mode.reason if mode else "", lines, master, members)),
+        ),
     )
+
+
+def tell_trouble(unit_id: str, trouble: str) -> str:
+    """Say that a node is degraded, and by what."""
+    return f"{unit_id} is degraded: {trouble}; it keeps trying"
 
 
 def _reports(units: View) -> dict[str, UnitReport]:
@@ -172,6 +182,7 @@ def _unit_line(name: str, report: UnitReport | None, excluded: str | None, holde
         excluded=excluded,
         time=data.time,
         trading=report.trading,
+        trouble=report.trouble,
     )
 
 
@@ -199,7 +210,7 @@ def _why_quiet(
         found.append(f"the community's mode is {mode}{because}; 'apis-rules mode set autonomous' lets it trade")
     away = [u.unit_id for u in units if not u.present and u.unit_id in members]
     if away:
-        found.append(f"not running: {', '.join(away)}; 'apis-rules run CONFIG.json' starts a node")
+        found.append(f"not heard of: {', '.join(away)}; 'apis-rules run CONFIG.json' starts a node")
     if master is None and len(away) < len(members):
         found.append("there is no Grid Master yet")
     elif master is not None:

@@ -22,6 +22,7 @@ from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
+from apis_rules.compose.overview import tell_trouble
 from apis_rules.compose.parent import Supervised, open_parent
 from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
@@ -343,7 +344,7 @@ class _Run:
 
     def _quiet(self, patience: Patience, overview: Overview) -> tuple[str, ...]:
         """Return what keeps the community from trading, and what its nodes lack."""
-        lacking = [f"{n.identity.unit_id}: {n.trouble}; trying again" for n in self._nodes if n.state == "degraded"]
+        lacking = [tell_trouble(n.identity.unit_id, n.trouble) for n in self._nodes if n.state == "degraded"]
         return patience.lasting((*lacking, *overview.quiet), self._onlooker.ports.clock.now_s())
 
     async def _draw(self) -> None:

@@ -94,7 +94,7 @@ def _units(units: Iterable[UnitLine]) -> Table:
 
 def _unit_row(unit: UnitLine) -> list[RenderableType]:
     if not unit.present:
-        return [Text(unit.unit_id, style="dim"), Text("not running", style="dim"), *[""] * 5, _note(unit)]
+        return [Text(unit.unit_id, style="dim"), Text("not heard of", style="dim"), *[""] * 5, _note(unit)]
     active = unit.mode not in (None, "wait")
     return [
         unit.unit_id,
@@ -120,6 +120,8 @@ def _note(unit: UnitLine) -> Text:
     """Return the one word that matters most about a unit beside its converter."""
     if unit.excluded is not None:
         return Text("excluded", style="bold red")
+    if unit.trouble:
+        return Text("degraded", style="bold red")
     if unit.operation_mode not in (None, "autonomous"):
         return Text(unit.operation_mode or "", style="yellow")
     return Text("Grid Master" if unit.is_master else "", style="green")

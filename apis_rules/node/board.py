@@ -51,6 +51,7 @@ class Board:
         allowed: what the present state of the node's life allows (``node.yaml``); written by the runtime.
         draining: whether the node is on its way to its end; written by the runtime.
         trading: why this unit would not trade now, for people; written by the user service.
+        trouble: what a degraded node lacks, for people; written by the runtime.
     """
 
     def __init__(self, identity: Identity, documents: Documents, records: Records, clock: Clock) -> None:
@@ -66,6 +67,7 @@ class Board:
         self.observing = False
         self.is_master = False
         self.trading = ""
+        self.trouble = ""
         self._changes: Feeds[str] = Feeds()
         self._told: tuple[tuple[object, ...], UnitData] | None = None
 

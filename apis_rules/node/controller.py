@@ -176,6 +176,7 @@ class Controller:
             ),
             epoch=self.unit.memory.epoch,
             trading=self._board.trading,
+            trouble=self._board.trouble,
         )
 
     async def _loop(self) -> None:
@@ -184,6 +185,7 @@ class Controller:
             self._progress.beat()
             if not self._board.reading_fresh and clock.now_s() - self._checked_at_s >= LOOK_S:
                 self._check()  # a driver that gives no answer gives no occasion either
+                self._publish(moved=False)
             wait_s = min(max(0.0, self._due_s - clock.now_s()), LOOK_S)
             try:
                 async with asyncio.timeout(wait_s):

@@ -92,6 +92,7 @@ class UnitReport(WireModel):
         unit_time_s: the unit clock at that reading, seconds of its local date since 1970.
         epoch: the highest that the unit has seen.
         trading: why it does not trade, for people; empty where it does.
+        trouble: what a degraded node lacks, for people.
     """
 
     unit_id: str
@@ -102,6 +103,7 @@ class UnitReport(WireModel):
     hardware: Hardware
     epoch: Epoch | None = None
     trading: str = ""
+    trouble: str = ""
 
 
 class Announcement(WireModel):

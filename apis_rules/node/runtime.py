@@ -237,6 +237,7 @@ class Node:
         self.life = plan.record
         services.board.allowed = self._machine.chart.allows(plan.state)
         services.board.draining = plan.state in ("draining", "forcing")
+        services.board.trouble = self.trouble if plan.state == "degraded" else ""
         for command in plan.commands:
             await self._perform(command, services)
 

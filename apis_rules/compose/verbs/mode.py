@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             print(overview.mode)
         for unit in overview.units:
             if unit.unit_id == args.unit:
-                print(unit.operation_mode or "not running")
+                print(unit.operation_mode or "not heard of")
         return 0
 
     if args.action == "get":
