@@ -164,21 +164,29 @@ def _sampled_facts(round_: Round, deal: Deal) -> dict[str, object]:
 
 
 def is_sampled(round_: Round, deal: Deal) -> bool:
-    """Whether parties and holder were read just now and since their last switch; asks for what is missing."""
+    """Whether parties and holder were read for this step and since their last switch; asks for what is missing.
+
+    A reading is for this step where it is young, or was taken since the step began to wait: a driver that takes its
+    time is waited for, and meanwhile what the others have shown does not grow too old.
+    """
+    settings, deal_id = round_.settings, deal.record.deal_id
     units = {*deal.record.units, *accounts.holders(round_)}
     units -= {u for u in units if accounts.is_given_up(round_, u)}
     switched_s = max((round_.ended.get(u, float("-inf")) for u in units), default=float("-inf"))
-    good = True
-    for unit_id in units:
+    since_s = round_.sampling.setdefault(deal_id, round_.now_s)
+    waits = round_.now_s - since_s < READING_WAIT_S
+    missing = []
+    for unit_id in sorted(units):
         unit = round_.unit(unit_id)
         read_at_s = float("-inf") if unit is None else unit.read_at_s
         age_s = round_.now_s - read_at_s
-        waited_s = round_.now_s - round_.wanted.get(unit_id, round_.now_s)
-        allowed_s = round_.settings.sample_age_s if waited_s < READING_WAIT_S else round_.settings.reading_age_s
-        if read_at_s < switched_s or age_s > allowed_s:
+        young = age_s <= settings.sample_age_s or read_at_s >= since_s or not waits
+        if read_at_s < switched_s or age_s > settings.reading_age_s or not young:
+            missing.append(unit_id)
             round_.want(unit_id)
-            good = False
-    return good
+    if not missing:
+        round_.sampled.add(deal_id)
+    return not missing
 
 
 def adjustable_unit(round_: Round, deal: Deal) -> str:

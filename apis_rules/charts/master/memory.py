@@ -84,6 +84,7 @@ class Memory:
         clocks: unit → how its clock runs.
         reported: problem → when it was last reported.
         wanted: unit → since when a reading is wanted.
+        sampling: deal → since when its present step waits for readings.
     """
 
     last_seq: int = 0
@@ -102,3 +103,4 @@ class Memory:
     clocks: Mapping[str, UnitClock] = field(default_factory=dict)
     reported: Mapping[str, float] = field(default_factory=dict)
     wanted: Mapping[str, float] = field(default_factory=dict)
+    sampling: Mapping[str, float] = field(default_factory=dict)

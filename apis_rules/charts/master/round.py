@@ -61,6 +61,7 @@ class Round:
         bus: what the grid chart calls the bus, as observed.
         live: the deals that may ask converters for something, None while they have to be looked for again.
         steps: how many edges of the charts were taken so far.
+        sampled: deals that were found sampled; their next step waits anew.
     """
 
     def __init__(self, settings: MasterSettings, picture: Picture, now_s: float) -> None:
@@ -76,6 +77,7 @@ class Round:
         self.bus = "unknown"
         self.live: tuple[Deal, ...] | None = None
         self.steps = 0
+        self.sampled: set[str] = set()
         self.exclusions = {u: s.value for u, s in picture.locks.items() if s.value.exclusion is not None}
         self.excluded_a = {u: self._excluded_a(u, lock) for u, lock in self.exclusions.items()}
         self.locks: dict[str, Lock] = {}
@@ -93,6 +95,7 @@ class Round:
         self.clocks = dict(memory.clocks)
         self.reported = dict(memory.reported)
         self.wanted = dict(memory.wanted)
+        self.sampling = dict(memory.sampling)
         self.waiting: list[str] = []
         self._changed: set[str] = set()
         self._removed: list[str] = []
@@ -340,6 +343,7 @@ class Round:
             clocks=self.clocks,
             reported={k: s for k, s in self.reported.items() if self.now_s - s < REPORT_AGAIN_S},
             wanted=self.wanted,
+            sampling={i: s for i, s in self.sampling.items() if i in self.deals and i not in self.sampled},
         )
 
 

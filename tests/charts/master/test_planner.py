@@ -54,6 +54,20 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
         assert booked == pytest.approx(world.bus.true_wh[deal_id, unit_id], rel=0.01)
 
 
+@pytest.mark.parametrize("slow", ["E001", "E002", "E001 E002 E003 E004"])
+@pytest.mark.parametrize("device_s", [0.4, 1.0])
+def test_drivers_that_take_their_time_delay_a_deal_and_end_nothing(slow: str, device_s: float) -> None:
+    """Readings that a step waits for count however long they take, and while another unit's is waited for."""
+    world = World()
+    for unit_id in slow.split():
+        world.houses[unit_id].device_s = device_s
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.ended, 200)
+    record = world.stream["d1"][0]
+    assert record.abort is None
+    assert record.cumulate_amount_wh == pytest.approx(50, rel=0.1)
+
+
 @pytest.mark.parametrize("next_after_s", [0.4, 0.7, 1.2])
 def test_a_switch_is_looked_at_before_the_next_one_changes_the_power_again(next_after_s: float) -> None:
     """The holder carries what another deal's stop leaves over; a deal that stops right after is booked with it."""

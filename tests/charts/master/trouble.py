@@ -77,7 +77,7 @@ KINDS = (
     *("crash_master",) * 4,
     *("deliver_late",) * 3,
     *("kill_master", "lose_lease", "kill_unit", "cut_off", "refuse", "mute", "wish", "forget") * 2,
-    *("driver_down", "lose", "scram", "drain", "stop_mode", "trip", "soft_fault", "store_down"),
+    *("driver_down", "slow", "lose", "scram", "drain", "stop_mode", "trip", "soft_fault", "store_down"),
     *("kill_master_and_holder", "exclude", "store_goes_back"),
 )
 """Methods of ``Trouble``, the likelier ones more often; the first is what a walk shrinks to."""
@@ -244,6 +244,12 @@ class Trouble:
         self._touch(house)
         house.lose_next = 1
 
+    def slow(self) -> None:
+        """A driver takes its time from now on, or does so no more."""
+        house = self._house()
+        self._touch(house)
+        house.device_s = self.random.choice((0.03, 0.3, 0.8))
+
     def mute(self) -> None:
         self._house().mute_next = self.random.randint(1, 2)
 
@@ -330,7 +336,7 @@ class Trouble:
         """End all trouble, then let the community stop in order."""
         world = self.world
         for house in world.houses.values():
-            house.reachable, house.driver_up = True, True
+            house.reachable, house.driver_up, house.device_s = True, True, 0.03
             house.refuse_next = house.lose_next = house.mute_next = 0
             if house.record is None:
                 house.start()
