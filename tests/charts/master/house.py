@@ -236,7 +236,7 @@ class House:
         known = self.record.document if self.record else None
         self.give(Answered(request_id, self.document(), format_time(self.unit_clock_s()), sent_s))
         if self.reachable and self.record is not None and self.record.document is not known:
-            self._show()
+            self._show(sent_s)
 
     def lose(self, request_id: int, life: int) -> None:
         if life == self.life:
@@ -275,12 +275,14 @@ class House:
             "battery": {"rsoc": self.rsoc},
         }
 
-    def _show(self) -> None:
-        """The community gets the unit's newest reading."""
+    def _show(self, asked_at_s: float | None = None) -> None:
+        """The community gets the unit's newest reading; when the driver looked nobody knows, but that it was asked."""
         if self.record is not None and self.record.document:
-            self.data = UnitData.model_validate(self.record.document)
-            self.read_at_s = self.world.now_s
-            self.unit_time_s = self.unit_clock_s()
+            read_at_s = self.world.now_s if asked_at_s is None else asked_at_s
+            if read_at_s >= self.read_at_s:
+                self.data = UnitData.model_validate(self.record.document)
+                self.read_at_s = read_at_s
+                self.unit_time_s = START_UNIT_S + read_at_s * self.rate
             self.world.touch()
 
     # -- physics ------------------------------------------------------------------------------------------------------
