@@ -97,8 +97,14 @@ class Neighbours:
             self._merge_status(unit, answer.status, now_s)
 
     def take_outcome(self, outcome: Outcome, now_s: float) -> None:
-        """Take what became of a command; its status is a reading of the converter."""
+        """Take what became of a command; its status is a reading of the converter.
+
+        A unit that is sent a command again tells its outcome again, with what the converter showed then: that is no
+        reading of now, and nothing new.
+        """
         unit = self.of(outcome.unit_id)
+        if any(heard.outcome == outcome for heard in unit.outcomes):
+            return
         unit.outcomes.append(Heard(outcome, now_s))
         if outcome.status is not None:
             self._merge_status(unit, outcome.status, now_s)
