@@ -74,7 +74,9 @@ async def deal_log(*, holder: bool) -> None:
         assert not w.houses[unit_id].files
         disk.full = False
         w.start(unit_id)
-        await w.until(lambda: {f.name for f in disk.refused} <= {f.name for f in w.houses[unit_id].files}, 30, "its logs")
+        await w.until(
+            lambda: {f.name for f in disk.refused} <= {f.name for f in w.houses[unit_id].files}, 30, "its logs"
+        )
         await w.operator_sets("stop")
         await w.at_rest(90)
         await w.until(lambda: not w.records.deals(), 30, "no deal")
