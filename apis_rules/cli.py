@@ -36,7 +36,7 @@ VERBS: Final[dict[str, Verb]] = {
     "check": Verb("apis_rules.author.verbs.check", "check files: form, meaning, analysis"),
     "dry-run": Verb("apis_rules.author.verbs.dry_run", "what a unit in given battery states would request and accept"),
     "choose": Verb("apis_rules.author.verbs.choose", "which accept a unit takes, and why not the others"),
-    "explain": Verb("apis_rules.author.verbs.explain", "why, and why not and by how much"),
+    "explain": Verb("apis_rules.compose.verbs.explain", "why, and why not and by how much; why a community stopped"),
     "test": Verb("apis_rules.author.verbs.test", "run cases and walks, with what they cover"),
     "diff": Verb("apis_rules.author.verbs.diff", "decisions that change between two versions"),
     "replay": Verb("apis_rules.author.verbs.replay", "make recorded decisions once more"),

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from apis_rules.ports.types import DealRecord
+from apis_rules.ports.types import DealRecord, ErrorEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,6 +36,11 @@ async def load_records(streams: Streams, since: datetime | None = None) -> list[
 async def load_decisions(streams: Streams) -> list[dict[str, Any]]:
     """Return the decisions that were kept, oldest first."""
     return [json.loads(body) async for body in read_kept(streams, "DECISIONS")]
+
+
+async def load_errors(streams: Streams) -> list[ErrorEvent]:
+    """Return the error events that were kept, oldest first."""
+    return [ErrorEvent.from_json(body) async for body in read_kept(streams, "ERRLOG")]
 
 
 def ended_at(record: DealRecord) -> datetime | None:

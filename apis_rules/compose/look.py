@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from apis_rules.compose.onlooker import Onlooker, open_onlooker
-from apis_rules.compose.options import RUN_FILE, Running, load_running, state_root
+from apis_rules.compose.options import LAST_RUN_FILE, RUN_FILE, STORE, Running, load_running, state_root
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
+from apis_transport.embedded import embedded_server
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +62,37 @@ def with_onlooker(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable
         async with open_onlooker(
             running.urls, running.community_id, running.cluster_id, running.members, running.default_mode
         ) as onlooker:
+            return await work(onlooker)
+
+    return asyncio.run(main())
+
+
+def with_last_run(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable[T]]) -> T:
+    """Open the community that runs or has run last, and do *work* with it.
+
+    Where its server was its own and has ended with it, one is started over its store meanwhile.
+
+    Raises:
+        InputError: none is known, or its store is not there.
+    """
+    root = state_root(args.state_dir)
+    if (root / RUN_FILE).exists() or args.nats:
+        return with_onlooker(args, work)
+    try:
+        last = load_running(root, LAST_RUN_FILE)
+    except (OSError, ValueError) as error:
+        message = f"no community is known that runs or has run here ({error})"
+        raise refusal(Location(str(root)), "AR701", message, "name its --state-dir, or 'apis-rules run'") from error
+
+    async def main() -> T:
+        async with AsyncExitStack() as stack:
+            urls = last.urls
+            if (root / STORE).is_dir():
+                server = await stack.enter_async_context(embedded_server(root / STORE))
+                urls = (server.url,)
+            onlooker = await stack.enter_async_context(
+                open_onlooker(urls, last.community_id, last.cluster_id, last.members, last.default_mode)
+            )
             return await work(onlooker)
 
     return asyncio.run(main())

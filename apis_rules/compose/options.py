@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 STATE_DIR_VARIABLE: Final = "APIS_STATE_DIR"
 NATS_URL_VARIABLE: Final = "APIS_NATS_URL"
 RUN_FILE: Final = "run.json"
+LAST_RUN_FILE: Final = "last-run.json"
+"""The same content; it stays when the run has ended, for verbs that look back."""
+
+STORE: Final = "store"
+"""Folder of a server of our own."""
+
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -103,7 +109,8 @@ class Running:
             "defaultMode": self.default_mode,
             "pid": self.pid,
         }
-        (root / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        for name in (LAST_RUN_FILE, RUN_FILE):
+            (root / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def remove(self, root: Path) -> None:
         """Take the run file away, unless another run has written its own meanwhile."""
@@ -114,9 +121,14 @@ class Running:
             return  # somebody has taken it away already
 
 
-def load_running(root: Path) -> Running:
-    """Read the run file of *root*. Raises ``OSError`` where nothing runs, ``ValueError`` where it is damaged."""
-    content = json.loads((root / RUN_FILE).read_text(encoding="utf-8"))
+def load_running(root: Path, name: str = RUN_FILE) -> Running:
+    """Read the run file of *root*, or that of the last run.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is damaged.
+    """
+    content = json.loads((root / name).read_text(encoding="utf-8"))
     try:
         return Running(
             tuple(content["urls"]),
@@ -127,4 +139,4 @@ def load_running(root: Path) -> Running:
             int(content["pid"]),
         )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{root / RUN_FILE} lacks {error}") from error
+        raise ValueError(f"{root / name} lacks {error}") from error

@@ -21,7 +21,7 @@ from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
 from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
-from apis_rules.compose.options import NATS_URL_VARIABLE, Running, state_root, unit_folder
+from apis_rules.compose.options import NATS_URL_VARIABLE, STORE, Running, state_root, unit_folder
 from apis_rules.compose.overview import tell_trouble
 from apis_rules.compose.parent import Supervised, open_parent
 from apis_rules.compose.precautions import check_local, doubts
@@ -165,8 +165,8 @@ async def _find_store(
             "--nats nats://HOST:4222, or nats.urls in the config, or 'apis-rules run DIR' for a server of its own",
         )
     if isinstance(parent, Supervised):
-        return (await stack.enter_async_context(kept_server(root / "store", parent)),)
-    server = await stack.enter_async_context(embedded_server(root / "store"))
+        return (await stack.enter_async_context(kept_server(root / STORE, parent)),)
+    server = await stack.enter_async_context(embedded_server(root / STORE))
     return (server.url,)
 
 

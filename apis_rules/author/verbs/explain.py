@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inputs(parser)
     parser.add_argument("--at", metavar="TIME", default="00:00:00", help="time of day (default: 00:00:00)")
-    parser.add_argument("--remaining-wh", metavar="WH", required=True, help="energy in the battery")
+    parser.add_argument("--remaining-wh", metavar="WH", help="energy in the battery")
     parser.add_argument("--unit", metavar="ID", help="the unit that decides")
     parser.add_argument("--asked-by", metavar="ID", help="the unit that asks: applies the conditions on partners")
     add_format(parser)
