@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.overview import Overview
     from apis_rules.ports.types import Deal, DealRecord
+    from tests.compose.site import Site
 
 DEAL_STATES: Final = (
     "created", "energising", "ramping", "ramped", "joining", "activated", "warming_up", "compensating", "started",
@@ -76,11 +77,14 @@ class Order:
 class Community:
     """The grid, the broker, four nodes with their supervisors, and somebody who watches the store and kills."""
 
-    def __init__(self, folder: Path, *, accelerate: float = 20.0, restarts: int) -> None:
+    def __init__(
+        self, folder: Path, *, accelerate: float = 20.0, restarts: int = 5, store: Server | Site | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.houses = Houses(accelerate=accelerate, rsoc=RSOC)
-        self.server = Server(folder / "nats").start()
+        self.server = store or Server(folder / "nats")
+        self.server.start()
         self.nodes: dict[str, Program] = {}
         self.epochs: list[tuple[float, int]] = []
         self.asked: dict[str, str] = {}
@@ -129,7 +133,7 @@ class Community:
     # The watch.
 
     async def _watch(self) -> None:
-        place = (self.server.url,), "example", "example", UNITS, "autonomous"
+        place = self.server.url.split(","), "example", "example", UNITS, "autonomous"
         async with open_onlooker(*place) as looker:
             self._looker: Onlooker = looker
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -153,7 +157,7 @@ class Community:
         if order is None or not records.fresh:
             return
         grid, deals = records.grid()[0], {i: d for i, (d, _) in records.deals().items()}
-        shown = {d.state for d in deals.values()} | {grid.state}
+        shown = {d.state for d in deals.values()} | {grid.state} & set(HAND_OVER_STEPS)
         moment = next((m for m in MOMENTS if m in shown and m in order.moments), None)
         if moment is None:
             return
@@ -198,8 +202,7 @@ class Community:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         elif order.victim == "broker":
-            assert self.server.process is not None
-            self.server.process.kill()
+            self.server.kill()
         else:
             self.houses.end()
 
