@@ -48,10 +48,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenNode:
-    """A node that is ready to run, and how its converter is kept safe without it."""
+    """A node that is ready to run, and its state folder."""
 
     node: Node
-    orders: UnitOrders
+    folder: Path
+
+    def orders(self) -> UnitOrders:
+        """Return how its converter is kept safe without it, by what it goes by now."""
+        return compile_orders(self.node.documents, self.folder)
 
 
 @contextmanager
@@ -143,7 +147,7 @@ async def open_node(
             device = open_device(config, hosts, _TimesInForce(documents), community.ports.clock.now_s)
             try:
                 node = Node(identity, documents, NodePorts(community.ports, device), around)
-                yield OpenNode(node, compile_orders(documents, folder))
+                yield OpenNode(node, folder)
             finally:
                 await device.close()
 

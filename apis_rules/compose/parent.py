@@ -56,8 +56,11 @@ class Parent:
     def share(self, lock: Path, descriptor: int, unit_lock: Path) -> None:
         """Let the process above hold a lock too, from the moment at which the unit of *unit_lock* is taken over."""
 
-    async def take_over(self, orders: UnitOrders) -> None:
+    async def take_over(self, orders: Callable[[], UnitOrders]) -> None:
         """Return when nobody but this process orders anything of the unit's converter."""
+
+    def change(self, orders: Callable[[], UnitOrders]) -> None:
+        """Say how the converter is to be kept safe from now on."""
 
     def leave(self, unit_id: str, *, at_rest: bool) -> None:
         """Say that a node has ended by its own decision."""
@@ -112,13 +115,18 @@ class Supervised(Parent):
         """Let the process above hold a lock too, from the moment at which the unit of *unit_lock* is taken over."""
         self._to_share[str(unit_lock)].append((str(lock), descriptor))
 
-    async def take_over(self, orders: UnitOrders) -> None:
+    async def take_over(self, orders: Callable[[], UnitOrders]) -> None:
         """Return when nobody but this process orders anything of the unit's converter."""
-        for lock, descriptor in self._to_share.pop(orders.lock, ()):
+        given = orders()
+        for lock, descriptor in self._to_share.pop(given.lock, ()):
             self._say({"lock": lock}, descriptor)
         # One that does not answer for so long orders nothing either.
         with contextlib.suppress(TimeoutError):
-            await self._ask({"take": orders.to_document()}, f"taken {orders.unit_id}", TAKE_S)
+            await self._ask({"take": given.to_document()}, f"taken {given.unit_id}", TAKE_S)
+
+    def change(self, orders: Callable[[], UnitOrders]) -> None:
+        """Say how the converter is to be kept safe from now on."""
+        self._say({"orders": orders().to_document()})
 
     def leave(self, unit_id: str, *, at_rest: bool) -> None:
         """Say that a node has ended by its own decision."""

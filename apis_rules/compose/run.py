@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import sys
-import tempfile
 from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.console import Console
@@ -21,20 +18,18 @@ from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
 from apis_rules.compose.lines import Narrator, Patience, tell_deal
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
-from apis_rules.compose.options import NATS_URL_VARIABLE, STORE, Running, state_root, unit_folder
+from apis_rules.compose.options import Running, state_root, unit_folder
 from apis_rules.compose.overview import tell_trouble
-from apis_rules.compose.parent import Supervised, open_parent
+from apis_rules.compose.parent import open_parent
+from apis_rules.compose.places import check_writable, find_store, named_urls, scratch_folder
 from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.screen import draw
 from apis_rules.compose.sites import config_files, load_sites
 from apis_rules.compose.summary import sum_up
 from apis_rules.documents.diagnostics import Findings, Location
-from apis_rules.documents.source import refusal
 from apis_rules.errors import InputError, plain_error
 from apis_transport.device_hosts import DeviceHosts
-from apis_transport.embedded import embedded_server
-from apis_transport.kept_server import kept_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +71,7 @@ async def run_nodes(options: RunOptions) -> int:
             return await _run(options, parent)
         except InputError as error:
             for sentence in await quiet_after_refusal(
-                config_files(options.target), state_root(options.state_dir), _named_urls(options), error
+                config_files(options.target), state_root(options.state_dir), named_urls(options), error
             ):
                 print(sentence, file=sys.stderr)
             raise
@@ -84,11 +79,11 @@ async def run_nodes(options: RunOptions) -> int:
 
 async def _run(options: RunOptions, parent: Parent) -> int:
     root = state_root(options.state_dir)
-    _check_writable(root)
+    check_writable(root)
     async with AsyncExitStack() as stack:
         example = None
         if options.target is None:
-            folder = options.state_dir or _scratch(parent, stack)
+            folder = options.state_dir or scratch_folder(parent, stack)
             # The modelled grid and its server are loaded only where they are wanted: a node of a small board is small.
             from apis_rules.compose.example import open_example
 
@@ -99,7 +94,7 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         log = stack.enter_context(open_action_log(sites, nodes_root, options.logging))
         for doubt in doubts(sites, log.doubts):
             print(doubt, file=sys.stderr)
-        urls = await _find_store(options, sites, nodes_root, stack, parent)
+        urls = await find_store(options, sites, nodes_root, stack, parent)
         check_local(sites, urls)
         hosts = await stack.enter_async_context(DeviceHosts())
         nodes = []
@@ -124,52 +119,6 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         return code
 
 
-def _scratch(parent: Parent, stack: AsyncExitStack) -> Path:
-    """Return a folder for what nobody asked to be kept."""
-    return Path(parent.scratch or stack.enter_context(tempfile.TemporaryDirectory(prefix="apis-rules-")))
-
-
-def _check_writable(root: Path) -> None:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise refusal(
-            Location(str(root)),
-            "AR104",
-            f"cannot keep what nodes store: {error.strerror}",
-            "name another --state-dir",
-        ) from error
-
-
-def _named_urls(options: RunOptions) -> tuple[str, ...]:
-    named = options.nats or tuple(os.environ.get(NATS_URL_VARIABLE, "").split(","))
-    return tuple(url for url in named if url)
-
-
-async def _find_store(
-    options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack, parent: Parent
-) -> tuple[str, ...]:
-    """Return the URLs of the shared state; start a server of our own where none is named."""
-    if urls := _named_urls(options):
-        return urls
-    named = {url for site in sites if site.config for url in site.config.model.nats.urls}
-    if named:
-        return tuple(sorted(named))
-    if options.target is not None and options.target.is_file():
-        raise refusal(
-            Location(str(options.target)),
-            "AR700",
-            "it is not said where the community's shared state is",
-            "--nats nats://HOST:4222, or nats.urls in the config, or 'apis-rules run DIR' for a server of its own",
-        )
-    if isinstance(parent, Supervised):
-        return (await stack.enter_async_context(kept_server(root / STORE, parent)),)
-    server = await stack.enter_async_context(embedded_server(root / STORE))
-    return (server.url,)
-
-
 def _running(urls: tuple[str, ...], sites: Sequence[Site], pid: int) -> Running:
     first = sites[0]
     if first.config is None or first.policy is None:
@@ -187,7 +136,8 @@ class _Run:
     ) -> None:
         self._options = options
         self._log = log
-        self._orders = {n.node.identity.unit_id: n.orders for n in nodes}
+        self._opened = {n.node.identity.unit_id: n for n in nodes}
+        self._beginning = asyncio.Lock()
         self._nodes = [n.node for n in nodes]
         self._onlooker = onlooker
         self._parent = parent
@@ -212,6 +162,7 @@ class _Run:
                     tasks.create_task(self._show()),
                     tasks.create_task(self._until(ends_at_s)),
                     tasks.create_task(self._mind_parent()),
+                    tasks.create_task(self._hand_on()),
                     tasks.create_task(answer_failures(self._log, self._nodes)),
                 ]
                 await self._stop.wait()
@@ -241,6 +192,16 @@ class _Run:
         if not all(services):
             return None
         return not any(s.supervisor.stalled for s in services if s is not None)
+
+    async def _hand_on(self) -> None:
+        """Tell the process above whenever a policy in force changes by what a converter is kept safe."""
+        known = {unit_id: opened.node.documents.policy for unit_id, opened in self._opened.items()}
+        while True:
+            await asyncio.sleep(REDRAW_S)
+            for unit_id, opened in self._opened.items():
+                if known[unit_id] is not opened.node.documents.policy:
+                    known[unit_id] = opened.node.documents.policy
+                    self._parent.change(opened.orders)
 
     async def _mind_parent(self) -> None:
         """Without the process above, nobody would bring a dead node's converter to WAIT: the nodes end in order."""
@@ -291,7 +252,9 @@ class _Run:
     async def _live(self, node: Node) -> None:
         unit_id = node.identity.unit_id
         UNIT.set(unit_id)
-        await self._parent.take_over(self._orders[unit_id])
+        # One after the other: what a node does at its beginning takes a moment in which nothing else goes on.
+        async with self._beginning:
+            await self._parent.take_over(self._opened[unit_id].orders)
         try:
             code = await node.run()
             self._parent.leave(unit_id, at_rest=node.at_rest)

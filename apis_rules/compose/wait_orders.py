@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from apis_rules.documents.driver import fill_in, load_driver
 from apis_rules.documents.jsonpath import compile_path
+from apis_rules.node.battery import claim_paths
 from apis_rules.node.controller import MEMORY_FILE
 from apis_rules.ports.types import ConverterMode
 from apis_rules.supervisor.duty import Shown
@@ -16,8 +19,8 @@ from apis_transport.device import addresses_of, wait_set_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from apis_rules.documents.config import Config
     from apis_rules.documents.driver import Driver, DriverRequest
     from apis_rules.node.identity import Documents
 
@@ -58,7 +61,16 @@ def compile_orders(documents: Documents, folder: Path) -> UnitOrders:
         wait_url=_url(driver.set_mode, addresses, values),
         holder_dead_man_s=documents.times["holder_dead_man_s"],
         request_timeout_s=documents.policy.controller.request_timeout_s,
+        owner=f"{config.community_id}/{config.cluster_id}/{config.unit_id}",
+        claims=_claims(config),
     )
+
+
+def _claims(config: Config) -> tuple[str, ...]:
+    if not config.battery_capacity_management.enabled:
+        return ()
+    paths = claim_paths(config.file_system_exclusive_lock_file_format, Path(tempfile.gettempdir()))
+    return tuple(str(path) for path in paths.values())
 
 
 def _url(asked: DriverRequest, addresses: Mapping[str, str], values: Mapping[str, str]) -> str:

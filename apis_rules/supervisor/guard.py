@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.battery_claims import Unclaimable, clear_claim
 from apis_rules.supervisor.driver import ask
 from apis_rules.supervisor.duty import Shown, decide_step, note_order
 from apis_rules.supervisor.orders import now_s
@@ -22,10 +24,17 @@ _WORDS: Final = {
 
 
 class Guard:
-    """The duty for one converter, from ``start`` until ``end``. *tell* is given a sentence for people."""
+    """The duty for one converter, from ``start`` until ``end``.
+
+    Attributes:
+        orders: how its driver is asked.
+        looks: how often that was done.
+    """
 
     def __init__(self, orders: UnitOrders, tell: Callable[[str], None]) -> None:
+        """*tell* is given sentences for people."""
         self.orders = orders
+        self.looks = 0
         self._tell = tell
         self._duty = orders.begin_duty()
         self._ended = threading.Event()
@@ -63,15 +72,25 @@ class Guard:
             shown = orders.show(ask(orders.read_url, orders.request_timeout_s))
             step = decide_step(self._duty, shown, asked_at_s, now_s(), hurry=self._hurry)
             self._duty = step.duty
-            if step.over:
+            self.looks += 1
+            if step.over and not self.over:
+                self._release_claims()
                 self._over.set()
-            else:
+            elif not step.over:
                 self._over.clear()
             if step.order_wait and not self._ended.is_set():
                 answered = ask(orders.wait_url, orders.request_timeout_s) is not None
                 self._duty = note_order(self._duty, now_s(), answered=answered)
                 self._tell_once(shown)
             self._ended.wait(max(0.0, step.look_at_s - now_s()))
+
+    def _release_claims(self) -> None:
+        """The converter waits: the battery is free for the nodes that share it."""
+        for path in self.orders.claims:
+            try:
+                clear_claim(Path(path), self.orders.owner)
+            except Unclaimable as error:
+                self._tell(f"{self.orders.unit_id}: its claim on the battery stays: {error}")
 
     def _tell_once(self, shown: Shown) -> None:
         if shown is not self._told:

@@ -78,6 +78,8 @@ class UnitOrders:
         read_url: a GET of it tells the mode.
         places: what its answer says; all that say something must agree.
         wait_url: a GET of it orders WAIT.
+        owner: in whose name a battery that several nodes share is claimed.
+        claims: the files of these claims; none where the battery is the unit's own.
     """
 
     unit_id: str
@@ -89,6 +91,8 @@ class UnitOrders:
     wait_url: str
     holder_dead_man_s: float
     request_timeout_s: float
+    owner: str = ""
+    claims: tuple[str, ...] = ()
 
     def show(self, answer: Any) -> Shown:
         """Return what *answer* shows of the converter."""
@@ -119,7 +123,7 @@ class UnitOrders:
     def from_document(cls, document: dict[str, Any]) -> UnitOrders:
         """Read what ``to_document`` has made."""
         places = tuple(Place(tuple(tuple(steps) for steps in p["at"]), p["words"]) for p in document["places"])
-        return cls(**{**document, "places": places})
+        return cls(**{**document, "places": places, "claims": tuple(document["claims"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,18 +196,6 @@ class Supervisor:
                 self._good_for_s = good_for_s
             case {"lock": path}:
                 self._locks[path] = self._fds.pop(0)
-            case {"take": orders}:
-                unit = UnitOrders.from_document(orders)
-                self._units[unit.unit_id] = unit
-                guard = self._guards.pop(unit.unit_id, None)
-                if guard is not None:
-                    guard.end()
-                self._taking[unit.unit_id] = guard
-            case {"left": unit_id, "at_rest": at_rest}:
-                if at_rest:
-                    self._units.pop(unit_id, None)
-                else:
-                    self._guard(unit_id)
             case {"keep": kept}:
                 self._kept |= kept
             case {"server": argv, "log": log, "lock_file": lock}:
@@ -216,7 +204,26 @@ class Supervisor:
             case {"decided": decided}:
                 self._decided = decided
             case _:
-                raise ValueError(f"the nodes say {message!r}")
+                self._take_of_unit(message)
+
+    def _take_of_unit(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"take": orders}:
+                unit = UnitOrders.from_document(orders)
+                self._units[unit.unit_id] = unit
+                guard = self._guards.pop(unit.unit_id, None)
+                if guard is not None:
+                    guard.end()
+                self._taking[unit.unit_id] = guard
+            case {"orders": orders}:
+                unit = UnitOrders.from_document(orders)
+                self._units[unit.unit_id] = unit
+            case {"left": unit_id, "at_rest": True}:
+                self._units.pop(unit_id, None)
+            case {"left": unit_id}:
+                self._guard(unit_id)
+            case _:
+                raise ValueError("no such message")
 
     def _let_take(self) -> None:
         """Tell those that want to take over a converter that nothing of ours can reach it any more."""

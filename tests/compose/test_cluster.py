@@ -22,6 +22,9 @@ UNHELD_S = 1.5
 DEALLESS_S = 5.0
 """For which a converter may be seen active while the store shows no deal of its unit: it is on its way to WAIT."""
 
+SWITCHED = frozenset({"activated", "warming_up", "compensating", "started", "stopping", "stopped", "deactivating"})
+"""A deal that was seen in one of these is due a final record."""
+
 
 def watch(community: Community, for_s: float, seen: dict[str, str], since_s: dict[str, float]) -> float:
     """Look on for a while; note every deal with its furthest state; return the longest time without a deal."""
@@ -36,7 +39,7 @@ def watch(community: Community, for_s: float, seen: dict[str, str], since_s: dic
                 worst_s = max(worst_s, now_s() - since_s.setdefault(unit_id, now_s()))
             else:
                 since_s.pop(unit_id, None)
-        seen.update({d.deal_id: d.state for d in overview.deals if d.state != "created"})
+        seen.update({d.deal_id: d.state for d in overview.deals if d.state in SWITCHED})
         return now_s() > until_s
 
     until(over, for_s + 10, "looked on")

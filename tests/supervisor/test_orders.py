@@ -31,10 +31,12 @@ SHOWN = {
 }
 
 
-def orders(folder: Path, driver: str) -> UnitOrders:
+def orders(folder: Path, driver: str, **more: Any) -> UnitOrders:
     addresses = Addresses(("127.0.0.1", 4390), {"E001": ("127.0.0.1", 4380)}, {"E001": ("127.0.0.1", 4381)})
     write_configs(folder, ["E001"], addresses, driver)
-    site = load_site(folder / "config.E001.json")
+    config = folder / "config.E001.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | more))
+    site = load_site(config)
     assert site.config
     assert site.hw_config
     assert site.policy
@@ -105,3 +107,12 @@ def test_the_last_refresh_is_read_from_the_nodes_memory(
     if content is not None:
         (tmp_path / "unit.json").write_bytes(content)
     assert ordered.begin_duty().refreshed_at_s == refreshed_at_s
+
+
+def test_a_shared_battery_is_handed_over_with_its_claims(tmp_path: Path) -> None:
+    """The claims of a gateway's node go with its orders, in its name; else there are none."""
+    assert orders(tmp_path / "own", "dcdc_emulator").claims == ()
+    shared = orders(tmp_path / "shared", "dcdc_emulator", batteryCapacityManagement={"enabled": True})
+    assert len(shared.claims) == 2
+    assert shared.owner.endswith("/E001")
+    assert UnitOrders.from_document(json.loads(json.dumps(shared.to_document()))) == shared
