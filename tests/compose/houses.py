@@ -38,13 +38,13 @@ def now_s() -> float:
     return MachineClock().now_s()
 
 
-def until(condition: Callable[[], Any], within_s: float, what: str) -> float:
-    """Wait until *condition* holds; return how long it took."""
+def until(condition: Callable[[], Any], within_s: float, what: str | Callable[[], str]) -> float:
+    """Wait until *condition* holds; return how long it took. *what* is for the failure."""
     started_s = now_s()
     pause = threading.Event()
     while not condition():
         if now_s() - started_s > within_s:
-            raise AssertionError(f"not within {within_s:g} s: {what}")
+            raise AssertionError(f"not within {within_s:g} s: {what if isinstance(what, str) else what()}")
         pause.wait(0.05)
     return now_s() - started_s
 
