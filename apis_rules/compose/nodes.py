@@ -144,9 +144,19 @@ async def open_node(
                 ),
                 displaced=lambda: community.displaced,
             )
-            device = open_device(config, hosts, _TimesInForce(documents), community.ports.clock.now_s)
+
+            def asked_again(reason: str) -> None:
+                node.tell_asked_again(reason)
+
+            device = open_device(
+                config,
+                hosts,
+                _TimesInForce(documents),
+                community.ports.clock.now_s,
+                on_failed_attempt=asked_again,
+            )
+            node = Node(identity, documents, NodePorts(community.ports, device), around)
             try:
-                node = Node(identity, documents, NodePorts(community.ports, device), around)
                 yield OpenNode(node, folder)
             finally:
                 await device.close()

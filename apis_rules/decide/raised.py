@@ -9,6 +9,7 @@ RAISED: Final = frozenset(
         "active_at_start",
         "active_by_itself",
         "amnesia",
+        "asked_again",
         "authorization_failed",
         "battery_claim_lost",
         "battery_claimed",

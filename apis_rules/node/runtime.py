@@ -81,6 +81,11 @@ class Node:
         """Ask for an orderly end; asked twice, it hurries."""
         self._wish("terminate")
 
+    def tell_asked_again(self, reason: str) -> None:
+        """Tell of a request to the driver that has failed, and that is sent again."""
+        if self.services is not None:
+            self.services.errors.raise_event("asked_again", reason)
+
     @property
     def state(self) -> str:
         """The present state of the node's life."""

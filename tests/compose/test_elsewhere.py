@@ -52,13 +52,11 @@ async def test_a_unit_that_is_present_is_left_alone(houses: Houses, folder: Path
 async def test_a_second_start_of_a_unit_that_is_present_is_refused(
     houses: Houses, folder: Path, server: Server
 ) -> None:
-    """With nothing wrong in its files it is refused because the first one renews, and nothing is switched."""
-    houses.set_mode("E003", ConverterMode.DISCHARGE)
+    """With nothing wrong in its files it is refused because the first one renews, where no lock tells of it."""
     async with living(server, folder, "E003"):
         said = await asyncio.to_thread(refused, folder, "E003", "--nats", server.url, "--start-timeout", "20")
         assert "AR518 error: is already running on" in said
-        assert houses.active() == ["E003"]
-    houses.set_mode("E003", ConverterMode.WAIT)
+    assert houses.all_wait()
 
 
 @pytest.mark.parametrize("way", ["its folder", "its converter"])
