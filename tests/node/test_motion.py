@@ -277,3 +277,70 @@ async def another_edit_is_kept(folder: Path) -> None:
 def test_an_edited_file_is_not_written_over(tmp_path: Path) -> None:
     """What somebody changed and nobody published stays as it is, and is told anew after another is published."""
     run_virtual(another_edit_is_kept(tmp_path))
+
+
+async def members_change(folder: Path) -> None:
+    async with world(4, acceleration=20.0, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 91.0, 26.0], started=False) as w:
+        m = Motion(w, folder)
+        three = w.policy.model_copy(update={"member_unit_ids": ("E001", "E002", "E003")})
+        for unit_id in w.unit_ids[:3]:
+            w.documents[unit_id].policy = three
+            m.file(unit_id, "policy.json").write_text(json.dumps(three.to_document()))
+            w.start(unit_id)
+        deal_id = await w.one_deal()
+        # A fourth one is added while a deal runs: its file says what is published, and it starts.
+        m.publish(m.policy())
+        await w.until(lambda: all(m.held(u).policy == w.policy for u in w.unit_ids[:3]), 1, "in force")
+        w.start("E004")
+        started = lambda: [d for d in w.records.deals_of("E004").values() if d.state == "started"]  # noqa: E731
+        await w.until(started, 120, "the new one trades")
+        assert deal_id in w.records.deals() or any(r.deal_id == deal_id for r in w.final_records)
+        # One that has a deal is taken out: its deals end in order, it leaves with 2, the others go on.
+        gone = next(u for u in ("E002", "E001", "E003") if w.records.deals_of(u))
+        await w.kill("E004")
+        w.exclude("E004")
+        left = [u for u in w.unit_ids if u not in (gone, "E004")]
+        m.publish(m.policy(memberUnitIds=left))
+        task = w.houses[gone].task
+        assert task is not None
+        await w.until(task.done, 40, "it leaves")
+        assert task.result() == 2
+        assert w.houses[gone].node.ended_because == f"{gone} is no member of the community any more"
+        assert [e.unit_id for e in w.events("dismissed")]
+        assert w.mode(gone) == "WAIT"
+        assert not w.records.deals_of(gone)
+        w.houses[gone].node = None
+        await asyncio.sleep(30)
+        assert all(w.houses[u].node.state == "autonomous" for u in left)
+        assert w.records.lock("E004").exclusion is not None
+        w.check_grid(dead=["E004"])
+        w.check_books()
+
+
+def test_members_come_and_go_while_the_others_run(tmp_path: Path) -> None:
+    """One added takes part; one taken out is drained and leaves with 2; an exclusion stays; the others trade on."""
+    run_virtual(members_change(tmp_path))
+
+
+async def voltages_change(folder: Path) -> None:
+    async with world(2, acceleration=20.0, policy=SMALL_DEALS, rsoc=[92.0, 27.0], started=False) as w:
+        m = Motion(w, folder)
+        for unit_id in w.unit_ids:
+            w.start(unit_id)
+        deal_id = await w.one_deal()
+        m.publish(m.policy(operationGridVoltageV=355))
+        await w.until(lambda: all(m.held(u).policy.operation_grid_voltage_v == 355 for u in w.unit_ids), 1, "in force")
+        await w.until(lambda: [r for r in w.final_records if r.deal_id == deal_id], 60, "the deal's end")
+        assert w.final_records[0].abort_reason is None
+        assert not w.error_events()
+        await w.until(lambda: w.records.deals(), 60, "the next deal")
+        await w.one_deal()
+        holder = w.records.grid()[0].holder
+        assert w.plant.grid_now().unit(holder).grid_voltage_v == pytest.approx(355, abs=2)
+        w.check_grid()
+        w.check_books()
+
+
+def test_a_voltage_that_is_published_counts_from_the_next_ramp(tmp_path: Path) -> None:
+    """The deal that runs goes on undisturbed; the next one is made at the new voltage."""
+    run_virtual(voltages_change(tmp_path))
