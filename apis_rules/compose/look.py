@@ -98,6 +98,13 @@ def with_last_run(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable
     return asyncio.run(main())
 
 
+def check_unit(unit_id: str, onlooker: Onlooker) -> None:
+    """Raise ``InputError`` where *unit_id* is no member, nor one of which something is still open."""
+    if not onlooker.knows(unit_id):
+        members = ", ".join(onlooker.members)
+        raise refusal(Location("<argument UNIT>"), "AR101", f"there is no unit {unit_id}", f"members: {members}")
+
+
 def check_member(unit_id: str, running: Running) -> None:
     """Raise ``InputError`` where *unit_id* is no member of the community."""
     if unit_id not in running.members:

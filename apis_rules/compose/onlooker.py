@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from pydantic import ValidationError
+
 from apis_rules.compose.overview import look_at
+from apis_rules.errors import InputError
 from apis_rules.node.controller import DATA_KEY
-from apis_rules.node.messages import MASTER_KEY
+from apis_rules.node.messages import MASTER_KEY, UnitReport
 from apis_rules.node.records import WATCHED, Records
+from apis_rules.node.reference import KEY, read_reference
 from apis_rules.ports.types import DealRecord, ErrorEvent
 from apis_transport.community import open_community
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from apis_rules.compose.overview import Overview
-    from apis_rules.ports.bundle import CommunityPorts
     from apis_rules.ports.state import View
+    from apis_transport.community import OpenCommunity
 
 KEPT_ERRORS: Final = 50
 NAME: Final = "onlooker"
@@ -34,15 +39,60 @@ class Onlooker:
     """
 
     def __init__(
-        self, ports: CommunityPorts, records: Records, units: View, members: Sequence[str], default_mode: str
+        self,
+        community: OpenCommunity,
+        records: Records,
+        units: View,
+        policy: View,
+        members: Sequence[str],
+        default_mode: str,
     ) -> None:
-        self.ports = ports
+        self.ports = community.ports
+        self.times = community.times
         self.records = records
         self.units = units
-        self.members = tuple(members)
-        self.default_mode = default_mode
+        self._policy = policy
+        self._in_force = (0, tuple(members), default_mode)
         self.finished: list[DealRecord] = []
         self.errors: deque[ErrorEvent] = deque(maxlen=KEPT_ERRORS)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The units of the community, by the policy that it goes by now."""
+        return self._look_up()[1]
+
+    @property
+    def default_mode(self) -> str:
+        """The mode where nobody has set one."""
+        return self._look_up()[2]
+
+    def _look_up(self) -> tuple[int, tuple[str, ...], str]:
+        entry = self._policy.get(KEY)
+        if entry.revision != self._in_force[0]:
+            # What is not known, or of another program's format, changes nothing of what is shown.
+            with contextlib.suppress(InputError):
+                if (reference := read_reference(entry)) is not None:
+                    policy = reference.policy
+                    self._in_force = entry.revision, tuple(policy["memberUnitIds"]), policy["operationMode"]
+        return self._in_force
+
+    def knows(self, unit_id: str) -> bool:
+        """Whether this is a member, or a unit of which something is still open: a deal, an exclusion, a converter."""
+        records = self.records
+        return unit_id in {*self.members, *records.locks(), *records.active()[0].units}
+
+    def goes_by(self) -> dict[str, str]:
+        """Return unit id → hash of the reference in force there, of the units that have published their data lately."""
+        found = {}
+        for key, entry in self.units.entries(DATA_KEY).items():
+            with contextlib.suppress(ValidationError):
+                found[key.removeprefix(DATA_KEY)] = UnitReport.from_json(entry.value or b"").goes_by
+        return found
+
+    async def follow_members(self, tell: Callable[[], None]) -> None:
+        """Call *tell* whenever what the community goes by was changed, until cancelled."""
+        async for _ in self._policy.changes():
+            tell()
 
     def overview(self) -> Overview:
         """Return the community as it looks now."""
@@ -72,8 +122,10 @@ async def open_onlooker(
         open_community(urls, community_id, cluster_id, NAME, None) as community,
         community.ports.ctl.watch(*WATCHED) as ctl,
         community.ports.unit.watch(DATA_KEY, MASTER_KEY) as units,
+        community.ports.policy.watch(KEY) as policy,
     ):
         async with asyncio.timeout(10):
             await ctl.wait_fresh()
             await units.wait_fresh()
-        yield Onlooker(community.ports, Records(ctl), units, members, default_mode)
+            await policy.wait_fresh()
+        yield Onlooker(community, Records(ctl), units, policy, members, default_mode)

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -32,7 +33,7 @@ from apis_rules.errors import InputError, plain_error
 from apis_transport.device_hosts import DeviceHosts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from apis_rules.compose.action_log import ActionLog
     from apis_rules.compose.nodes import OpenNode
@@ -90,7 +91,7 @@ async def _run(options: RunOptions, parent: Parent) -> int:
             example = await stack.enter_async_context(open_example(options.accelerate, folder))
             sites, nodes_root = example.sites, folder
         else:
-            sites, nodes_root = load_sites(options.target), root
+            sites, nodes_root = load_sites(options.target, parent.kept.get(LEFT, ())), root
         log = stack.enter_context(open_action_log(sites, nodes_root, options.logging))
         for doubt in doubts(sites, log.doubts):
             print(doubt, file=sys.stderr)
@@ -109,7 +110,12 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         onlooker = await stack.enter_async_context(
             open_onlooker(urls, running.community_id, running.cluster_id, running.members, running.default_mode)
         )
-        run = _Run(options, nodes, onlooker, parent, log)
+
+        def remember_members() -> None:
+            with contextlib.suppress(OSError):  # on a full disk verbs know the members of the start
+                replace(running, members=onlooker.members).save(root)
+
+        run = _Run(options, nodes, onlooker, parent, log, remember_members)
         await run.until_stopped()
         if example is not None:
             await example.until_dead(DEAD_S)
@@ -132,10 +138,17 @@ class _Run:
     """One run of some nodes in this process."""
 
     def __init__(
-        self, options: RunOptions, nodes: Sequence[OpenNode], onlooker: Onlooker, parent: Parent, log: ActionLog
+        self,
+        options: RunOptions,
+        nodes: Sequence[OpenNode],
+        onlooker: Onlooker,
+        parent: Parent,
+        log: ActionLog,
+        remember_members: Callable[[], None],
     ) -> None:
         self._options = options
         self._log = log
+        self._remember_members = remember_members
         self._opened = {n.node.identity.unit_id: n for n in nodes}
         self._beginning = asyncio.Lock()
         self._nodes = [n.node for n in nodes]
@@ -159,6 +172,7 @@ class _Run:
                 watching = [
                     tasks.create_task(self._onlooker.follow_deals(deals_from)),
                     tasks.create_task(self._onlooker.follow_errors(errors_from)),
+                    tasks.create_task(self._onlooker.follow_members(self._remember_members)),
                     tasks.create_task(self._show()),
                     tasks.create_task(self._until(ends_at_s)),
                     tasks.create_task(self._mind_parent()),

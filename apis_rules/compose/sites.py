@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from apis_rules.compose.refused import read_unit
 from apis_rules.documents.community import Site, check_neighbours, load_site
 from apis_rules.documents.config import Config
 from apis_rules.documents.diagnostics import Findings, Location
@@ -14,6 +15,7 @@ from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 
@@ -24,8 +26,10 @@ def config_files(target: Path | None) -> list[Path]:
     return sorted(target.glob("config*.json")) if target.is_dir() else [target]
 
 
-def load_sites(target: Path) -> list[Site]:
+def load_sites(target: Path, left: Collection[str] = ()) -> list[Site]:
     """Read one config, or all ``config*.json`` of a folder, with the files that they name.
+
+    Units that have *left* by their own decision are passed over.
 
     Raises:
         InputError: with everything that is wrong with any of them.
@@ -37,6 +41,8 @@ def load_sites(target: Path) -> list[Site]:
         )
     findings, sites = Findings(), []
     for path in configs:
+        if left and (unit := read_unit(path)) is not None and unit.unit_id in left:
+            continue
         try:
             sites.append(load_site(path))
         except InputError as error:

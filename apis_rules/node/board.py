@@ -50,6 +50,7 @@ class Board:
         local_mode: written by whoever sets the mode.
         allowed: what the present state of the node's life allows (``node.yaml``); written by the runtime.
         draining: whether the node is on its way to its end; written by the runtime.
+        goes_by: hash of the policy, rules and charts in force that all nodes hold alike; written by the refresher.
         trading: why this unit would not trade now, for people; written by the user service.
         trouble: what a degraded node lacks, for people; written by the runtime.
     """
@@ -68,6 +69,7 @@ class Board:
         self.is_master = False
         self.trading = ""
         self.trouble = ""
+        self.goes_by = ""
         self._changes: Feeds[str] = Feeds()
         self._told: tuple[tuple[object, ...], UnitData] | None = None
 

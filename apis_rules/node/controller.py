@@ -177,6 +177,7 @@ class Controller:
             epoch=self.unit.memory.epoch,
             trading=self._board.trading,
             trouble=self._board.trouble,
+            goes_by=self._board.goes_by,
         )
 
     async def _loop(self) -> None:

@@ -93,6 +93,7 @@ class UnitReport(WireModel):
         epoch: the highest that the unit has seen.
         trading: why it does not trade, for people; empty where it does.
         trouble: what a degraded node lacks, for people.
+        goes_by: hash of the reference that is in force there.
     """
 
     unit_id: str
@@ -104,6 +105,7 @@ class UnitReport(WireModel):
     epoch: Epoch | None = None
     trading: str = ""
     trouble: str = ""
+    goes_by: str = ""
 
 
 class Announcement(WireModel):

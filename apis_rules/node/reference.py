@@ -49,6 +49,14 @@ class Reference(StoredModel):
         """One hash over the meaning of all of it."""
         return canonical_hash({"policy": self.policy, "rules": self.rules, "charts": self.charts})
 
+    def value(self, key: str) -> Any:
+        """Return what stands under one of the keys that ``differing`` names; None where nothing does."""
+        file, _, name = key.partition("/")
+        value: Any = {"rules": self.rules, "statecharts": self.charts}.get(file, {}) if name else self.policy
+        for step in [name] if name else key.split("."):
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
+
     def differing(self, other: Reference) -> tuple[str, ...]:
         """Return the keys in which *other* differs: of the policy, ``rules/NAME``, ``statecharts/NAME``."""
         return (

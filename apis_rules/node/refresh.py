@@ -123,6 +123,7 @@ class Refresher:
         async with self._state.watch(KEY) as view, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hear(view))
             await self._keep_version()
+            self._board.goes_by = self._reference().hash
             while True:
                 self._progress.beat()
                 self._wake.clear()
@@ -301,6 +302,7 @@ class Refresher:
         self._exchange(compiled)
         self._own = None
         self._kept |= kept
+        self._board.goes_by = self._reference().hash
         log.info("%s: %s in force", self._board.identity.unit_id, ", ".join(kept) or "rules")
         await self._keep_version()
 

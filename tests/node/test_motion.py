@@ -333,7 +333,7 @@ async def voltages_change(folder: Path) -> None:
         await w.until(lambda: [r for r in w.final_records if r.deal_id == deal_id], 60, "the deal's end")
         assert w.final_records[0].abort_reason is None
         assert not w.error_events()
-        await w.until(lambda: w.records.deals(), 60, "the next deal")
+        await w.until(w.records.deals, 60, "the next deal")
         await w.one_deal()
         holder = w.records.grid()[0].holder
         assert w.plant.grid_now().unit(holder).grid_voltage_v == pytest.approx(355, abs=2)

@@ -24,16 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the exclusion where creators of deals and the Grid Master see it."""
-    from apis_rules.compose.look import check_member, find_running, with_onlooker
+    from apis_rules.compose.look import check_unit, with_onlooker
     from apis_rules.compose.steer import exclude
     from apis_rules.documents.diagnostics import Location
     from apis_rules.documents.source import refusal
 
-    check_member(args.unit, find_running(args))
     if args.reason is not None and not args.reason.strip():
         raise refusal(Location("<argument --reason>"), "AR101", "an exclusion needs a reason", "say who cut it off")
 
     async def change(onlooker: Onlooker) -> int:
+        check_unit(args.unit, onlooker)
         await exclude(onlooker, args.unit, None if args.clear else args.reason)
         print(f"{args.unit} is {'no longer ' if args.clear else ''}excluded")
         return 0

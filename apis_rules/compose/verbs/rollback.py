@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from apis_rules.author.arguments import refuse
 from apis_rules.author.inputs import finish
-from apis_rules.author.verbs.history import add_state, open_store, short
+from apis_rules.compose.verbs.history import add_state, open_store, short
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import parse_document
@@ -23,12 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_state(parser)
     parser.add_argument("--to", metavar="HASH", help="a version, or a file in it, by the beginning of its hash")
     parser.add_argument("--strict", action="store_true", help="exit 1 when there are warnings")
-    parser.epilog = "example:\n  apis-rules rollback --state state/E001"
+    parser.epilog = "example:\n  apis-rules rollback --unit E001\n  apis-rules rollback --state state/E001 --to 3fb2"
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the files back, and say which changed; a running node puts them in force at its next refresh."""
-    store = open_store(args.state)
+    store = open_store(args)
     version = _version(store, args.to)
     findings = Findings()
     policies = [kept for kept in version.files if _is_policy(kept)]
