@@ -99,6 +99,7 @@ async def open_node(
     own = own_rules(site.config)
     rules = bundled_rules() if own is None else declare_rules(read_contents(own))
     with _claimed(config, folder, parent):
+        store = FileStateStore(folder)
         async with open_community(
             urls,
             config.community_id,
@@ -132,7 +133,7 @@ async def open_node(
             )
             around = Surroundings(
                 times=community.times,
-                store=FileStateStore(folder),
+                store=store,
                 temporary=Path(tempfile.gettempdir()),
                 source=random.SystemRandom(),
                 refusal=f"the policy differs from the community's in {', '.join(differing)}" if differing else "",

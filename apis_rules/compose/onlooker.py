@@ -117,6 +117,7 @@ async def open_onlooker(
 
     Raises:
         CannotOpen: the store is not there.
+        InputError: AR704, a program of another format works with it.
     """
     async with (
         open_community(urls, community_id, cluster_id, NAME, None) as community,
@@ -128,4 +129,5 @@ async def open_onlooker(
             await ctl.wait_fresh()
             await units.wait_fresh()
             await policy.wait_fresh()
+        read_reference(policy.get(KEY))
         yield Onlooker(community, Records(ctl), units, policy, members, default_mode)

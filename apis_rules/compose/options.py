@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
+from apis_rules.ports.types.model import FORMAT, wrong_format
 
 if TYPE_CHECKING:
     from apis_rules.documents.config import Config
@@ -102,6 +103,7 @@ class Running:
         """Write the run file into *root*."""
         root.mkdir(parents=True, exist_ok=True)
         content = {
+            "format": FORMAT,
             "urls": list(self.urls),
             "communityId": self.community_id,
             "clusterId": self.cluster_id,
@@ -129,6 +131,8 @@ def load_running(root: Path, name: str = RUN_FILE) -> Running:
         ValueError: it is damaged.
     """
     content = json.loads((root / name).read_text(encoding="utf-8"))
+    if (found := content.get("format", FORMAT)) != FORMAT:
+        raise ValueError(f"{root / name}: {wrong_format(found)}")
     try:
         return Running(
             tuple(content["urls"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel
 
 if TYPE_CHECKING:
     from apis_rules.node.errors import Errors
@@ -20,7 +20,7 @@ FILE: Final = "seen.json"
 PERIOD_S: Final = 1.0
 
 
-class SeenStore(WireModel):
+class SeenStore(StoredModel):
     """The store's life and its highest revision as far as this node has seen."""
 
     store_id: str = ""

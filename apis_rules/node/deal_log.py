@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from apis_rules.node.state_dir import write_whole
 from apis_rules.node.unit_clock import parse_unit_time
 from apis_rules.ports.types import DealRecord
+from apis_rules.ports.types.model import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -111,7 +112,9 @@ class DealLog:
 
     async def _remember(self, next_seq: int) -> None:
         try:
-            await self._store.save(SEEN_FILE, json.dumps({"nextSeq": next_seq}).encode(), durable=False)
+            await self._store.save(
+                SEEN_FILE, json.dumps({"format": FORMAT, "nextSeq": next_seq}).encode(), durable=False
+            )
         except OSError as error:
             # The file is written again after a restart, with the same content.
             self._errors.note(f"{SEEN_FILE}: {error}")

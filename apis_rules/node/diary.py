@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.ports.types import Accept
+from apis_rules.ports.types.model import FORMAT
 
 if TYPE_CHECKING:
     from apis_rules.decide.choosing import Strategy
@@ -125,7 +126,9 @@ class Diary:
         if self._decisions is None:
             return
         made_from = {"time": seen.time, "remainingWh": seen.remaining_wh, "rules": seen.rules}
-        self._decisions.record({"question": question, "unitId": self._unit_id, **made_from, **decision})
+        self._decisions.record(
+            {"format": FORMAT, "question": question, "unitId": self._unit_id, **made_from, **decision}
+        )
 
 
 def _document(proposal: Proposal | None) -> dict[str, Any] | None:

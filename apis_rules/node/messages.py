@@ -18,7 +18,7 @@ from apis_rules.ports.types import (
     Outcome,
     UnitData,
 )
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel, WireModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,7 +83,7 @@ class DataWanted(WireModel):
     fresh: bool = False
 
 
-class UnitReport(WireModel):
+class UnitReport(StoredModel):
     """A unit's data, how old it is, and who says it.
 
     Attributes:
@@ -155,7 +155,7 @@ class Settled(WireModel):
     chosen_unit_id: str | None = None
 
 
-class MasterReport(WireModel):
+class MasterReport(StoredModel):
     """What the Grid Master says of itself, for displays and tools."""
 
     unit_id: str

@@ -20,6 +20,7 @@ from apis_rules.node.by_hand import ByHand
 from apis_rules.node.inquiries import Inquiries
 from apis_rules.node.unit_clock import format_utc
 from apis_rules.ports.state import At, Write
+from apis_rules.ports.types.model import FORMAT
 
 if TYPE_CHECKING:
     import random
@@ -247,7 +248,9 @@ class Reign:
 
     async def _put(self, plan: MasterPlan) -> bool:
         """Write the records of a plan in one step; return whether they are known to be written."""
-        carrier = Write(CARRIER, json.dumps({"epoch": self.term.epoch.number}).encode(), self.term.fence)
+        carrier = Write(
+            CARRIER, json.dumps({"format": FORMAT, "epoch": self.term.epoch.number}).encode(), self.term.fence
+        )
         parts = [Write(p.key, p.value, At(p.key, p.revision)) for p in plan.puts]
         try:
             self._own_revision = await self._office.ports.ctl.write(carrier, *parts)

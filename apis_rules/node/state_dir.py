@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.source import refusal
+from apis_rules.ports.types.model import FORMAT, wrong_format
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+FORMAT_FILE: Final = "format"
 
 
 class StateStore(Protocol):
@@ -47,9 +53,11 @@ class FileStateStore:
     """``StateStore`` in a folder of this process alone (``file_lock``). Saves land in the order of asking."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises ``InputError`` (AR706) where a program of another format has kept things there."""
         self._folder = folder
         self._row = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True)
+        _check_format(folder / FORMAT_FILE)
 
     def load(self, name: str) -> bytes | None:
         """Return what was saved last under *name*."""
@@ -60,6 +68,17 @@ class FileStateStore:
         """Write a new file beside the old one and put it in its place."""
         async with self._row:
             await asyncio.to_thread(write_whole, self._folder / name, content, durable=durable)
+
+
+def _check_format(file: Path) -> None:
+    if not file.exists():
+        write_whole(file, f"{FORMAT}\n".encode(), durable=False)
+        return
+    found = file.read_text(encoding="utf-8", errors="replace").strip()
+    if found != str(FORMAT):
+        reason = wrong_format(int(found) if found.isdecimal() else found)
+        hint = "name another --state-dir, or run the program that has kept it"
+        raise refusal(Location(str(file)), "AR706", f"what this unit has kept cannot be read: {reason}", hint)
 
 
 def write_whole(file: Path, content: bytes, *, durable: bool) -> None:

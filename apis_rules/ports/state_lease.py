@@ -15,6 +15,7 @@ from apis_rules.errors import Conflict, Fenced
 from apis_rules.ports.lease import LeaseState, Term
 from apis_rules.ports.state import At, Entry, Write
 from apis_rules.ports.types import Epoch
+from apis_rules.ports.types.model import FORMAT
 from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class StateLease:
         return await self._state.write(self._lease(term.owner, term.epoch.term_id, revision))
 
     def _lease(self, owner: str, term_id: str, over_revision: int) -> Write:
-        value = json.dumps({"owner": owner, "termId": term_id}).encode()
+        value = json.dumps({"format": FORMAT, "owner": owner, "termId": term_id}).encode()
         return Write(LEASE_KEY, value, At(LEASE_KEY, over_revision), self._life_s)
 
 

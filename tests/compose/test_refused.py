@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -9,7 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apis_rules.cli import main
+from apis_rules.node.reference import KEY
+from apis_rules.ports.state import Write
 from apis_rules.ports.types import ConverterMode
+from apis_rules.ports.types.model import FORMAT
+from apis_transport.community import open_community
 from tests.compose.houses import Houses, Program, ask, changed, refused
 from tests.nats_servers import Server, free_port
 
@@ -138,3 +143,47 @@ def test_a_taken_port_is_refused(houses: Houses) -> None:
     assert f"cannot listen on 127.0.0.1:{port}" in said
     assert "Traceback" not in said
     assert houses.serving
+
+
+@pytest.mark.parametrize(("other", "word"), [(FORMAT - 1, "too new"), (FORMAT + 1, "too old")])
+def test_a_community_of_another_format_is_refused(
+    houses: Houses, folder: Path, server: Server, other: int, word: str
+) -> None:
+    """What nodes share on a real server is of an older or a newer program: one sentence, exit 2, converters in WAIT."""
+    config = json.loads((folder / "config.E001.json").read_text()) | {"clusterId": f"of-format-{other}"}
+    (folder / "config.E001.json").write_text(json.dumps(config))
+
+    async def another_program_was_there() -> None:
+        place = (server.url,), config["communityId"], config["clusterId"], "E002", folder / "other"
+        async with open_community(*place) as community:
+            await community.ports.policy.write(Write(KEY, json.dumps({"format": other}).encode()))
+
+    asyncio.run(another_program_was_there())
+    said = refused(folder, "E001", "--nats", server.url)
+    assert "AR704" in said
+    assert word in said
+    assert houses.all_wait()
+
+
+@pytest.mark.parametrize(("other", "word"), [(FORMAT - 1, "too new"), (FORMAT + 1, "too old")])
+def test_a_presence_and_a_state_folder_of_another_format_are_refused(
+    folder: Path, server: Server, other: int, word: str
+) -> None:
+    """A unit id that another program's record names, and what another program has kept, are left alone."""
+    config = json.loads((folder / "config.E001.json").read_text()) | {"clusterId": f"presence-{other}"}
+    (folder / "config.E001.json").write_text(json.dumps(config))
+
+    async def another_program_runs() -> None:
+        place = (server.url,), config["communityId"], config["clusterId"], "E002", folder / "other"
+        async with open_community(*place) as community:
+            await community.ports.unit.write(Write("presence.E001", json.dumps({"format": other}).encode()))
+
+    asyncio.run(another_program_runs())
+    said = refused(folder, "E001", "--nats", server.url)
+    assert "AR526" in said
+    assert word in said
+    unit = folder / "state" / config["communityId"] / config["clusterId"] / "E001"
+    (unit / "format").write_text(f"{other}\n")
+    said = refused(folder, "E001", "--nats", server.url)
+    assert "AR706" in said
+    assert word in said

@@ -33,6 +33,7 @@ class Motion:
     def __init__(self, w: World, folder: Path) -> None:
         self.w = w
         self.folder = folder
+        self.base = w.policy
         for unit_id in w.unit_ids:
             self.write_files(unit_id)
 
@@ -57,7 +58,7 @@ class Motion:
 
     def policy(self, **changes: Any) -> str:
         """Return the text of the community's policy with some keys changed."""
-        return json.dumps(self.w.policy.to_document() | changes)
+        return json.dumps(self.base.to_document() | changes)
 
     def publish(self, text: str) -> None:
         """Change the reference, as the verb does."""
@@ -238,7 +239,7 @@ def test_own_rules_are_exchanged_and_those_of_the_community_are_not(tmp_path: Pa
 
 async def policy_edited(folder: Path) -> None:
     async with motion(folder) as m:
-        before = m.w.policy
+        before = m.base
         file = m.file("E001", "policy.json")
         text = m.policy(mediator=before.to_document()["mediator"] | {"negotiationTimeoutMsec": 700})
         file.write_text(text)
@@ -282,7 +283,7 @@ def test_an_edited_file_is_not_written_over(tmp_path: Path) -> None:
 async def members_change(folder: Path) -> None:
     async with world(4, acceleration=20.0, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 91.0, 26.0], started=False) as w:
         m = Motion(w, folder)
-        three = w.policy.model_copy(update={"member_unit_ids": ("E001", "E002", "E003")})
+        three = m.base.model_copy(update={"member_unit_ids": ("E001", "E002", "E003")})
         for unit_id in w.unit_ids[:3]:
             w.documents[unit_id].policy = three
             m.file(unit_id, "policy.json").write_text(json.dumps(three.to_document()))
@@ -290,7 +291,7 @@ async def members_change(folder: Path) -> None:
         deal_id = await w.one_deal()
         # A fourth one is added while a deal runs: its file says what is published, and it starts.
         m.publish(m.policy())
-        await w.until(lambda: all(m.held(u).policy == w.policy for u in w.unit_ids[:3]), 1, "in force")
+        await w.until(lambda: all(m.held(u).policy == m.base for u in w.unit_ids[:3]), 1, "in force")
         w.start("E004")
         started = lambda: [d for d in w.records.deals_of("E004").values() if d.state == "started"]  # noqa: E731
         await w.until(started, 120, "the new one trades")

@@ -15,9 +15,11 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pydantic import ValidationError
+
 from apis_rules.errors import Conflict, PortError, Refused
 from apis_rules.ports.state import At, Write
-from apis_rules.ports.types import WireModel
+from apis_rules.ports.types.model import StoredModel
 from apis_transport.errors import CannotOpen
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ HOME_FILE: Final = "home.id"
 _LOOK_EVERY_S: Final = 0.25
 
 
-class Instance(WireModel):
+class Instance(StoredModel):
     """Who is present.
 
     Attributes:
@@ -123,7 +125,7 @@ async def claim_presence(unit: SharedState, unit_id: str, state_dir: Path, times
     """Become the one instance of *unit_id*. The caller holds the lock of *state_dir*.
 
     Raises:
-        CannotOpen: AR518, another instance has it and renews.
+        CannotOpen: AR518, another instance has it and renews; AR526, it is of another format.
         Outage: the store went away meanwhile.
     """
     me = Instance(
@@ -198,7 +200,14 @@ def home_of(state_dir: Path) -> str:
 
 
 def _instance_of(entry: Entry) -> Instance | None:
-    return None if entry.value is None else Instance.from_json(entry.value)
+    if entry.value is None:
+        return None
+    try:
+        return Instance.from_json(entry.value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        hint = "stop the other program of this unit, or exchange the older of the two"
+        raise CannotOpen("AR526", entry.key, f"is not of this program's making: {reason}", hint) from error
 
 
 def _displaced(other: Instance) -> Displaced:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.ports.types import CommandName, ConverterMode, DcdcData, Epoch, Outcome, WireModel
+from apis_rules.ports.types.model import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ class Order(WireModel):
         return (self.epoch.number, self.seq)
 
 
-class UnitMemory(WireModel):
+class UnitMemory(StoredModel):
     """What outlives the process; one small file.
 
     Attributes:

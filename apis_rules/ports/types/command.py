@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from apis_rules.ports.types.epoch import Epoch
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel, WireModel
 from apis_rules.ports.types.unit_data import ConverterMode, DcdcData
 
 
@@ -49,7 +49,7 @@ class CommandParams(WireModel):
     exclude_voltage_reference: bool | None = None
 
 
-class Command(WireModel):
+class Command(StoredModel):
     """One order to one unit. It is the unit, not the store, that refuses what is out of date.
 
     Attributes:
@@ -68,7 +68,7 @@ class Command(WireModel):
     params: CommandParams = CommandParams()
 
 
-class Outcome(WireModel):
+class Outcome(StoredModel):
     """What became of the command (epoch, seq).
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from apis_rules.ports.types.command import Command
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel, WireModel
 from apis_rules.ports.types.negotiation import Direction
 
 FINAL_STATES: Final = frozenset({"disposed"})
@@ -19,7 +19,7 @@ class Note(WireModel):
     reason: str
 
 
-class DealRecord(WireModel):
+class DealRecord(StoredModel):
     """The energy-sharing record: the existing keys, with a UTC twin (milliseconds, ``Z``) beside each time.
 
     Times without ``_utc`` are the unit clock, ``yyyy/MM/dd-HH:mm:ss``; ``--`` where a step was left out by an abort.
@@ -149,18 +149,16 @@ class DealDetail(WireModel):
     discharge: DealSide = DealSide()
 
 
-class Deal(WireModel):
+class Deal(StoredModel):
     """``deal.<id>`` in shared state: where the deal stands, and the record it will leave.
 
     Attributes:
-        format: number of this form of the record; a node refuses one it does not know.
         state: name of a state of ``statecharts/deal.yaml``, so that a new Grid Master resumes from what is stored.
         open_command, open_unit_id: the command that was stored before it was sent and has no outcome yet, and to whom.
         switched: whether any converter was ever commanded for this deal; then exactly one final record is due.
         detail: what the chart remembers between steps.
     """
 
-    format: int = 1
     state: str
     record: DealRecord
     open_unit_id: str | None = None
@@ -177,7 +175,7 @@ class LockEntry(WireModel):
     ampere: float
 
 
-class Lock(WireModel):
+class Lock(StoredModel):
     """``lock.<unit>``: the deals a unit is in, all of one direction and within its capacity, or its exclusion.
 
     Attributes:

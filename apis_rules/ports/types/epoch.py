@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel
 
 
 class EpochRelation(enum.Enum):
@@ -17,7 +17,7 @@ class EpochRelation(enum.Enum):
     """The same number with another term id: the store was lost or went back."""
 
 
-class Epoch(WireModel):
+class Epoch(StoredModel):
     """One term of one Grid Master. Numbers only grow; the random term id tells two terms of one number apart."""
 
     number: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from apis_rules.ports.types.epoch import Epoch
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel
 
 
 class Category(enum.StrEnum):
@@ -32,7 +32,7 @@ class Level(enum.StrEnum):
     FATAL = "FATAL"
 
 
-class ErrorEvent(WireModel):
+class ErrorEvent(StoredModel):
     """Local events are handled by the named unit, global ones by the Grid Master, FATAL first.
 
     Attributes:

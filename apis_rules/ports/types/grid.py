@@ -5,16 +5,15 @@ from __future__ import annotations
 from pydantic import Field
 
 from apis_rules.ports.types.command import Command
-from apis_rules.ports.types.model import WireModel
+from apis_rules.ports.types.model import StoredModel, WireModel
 from apis_rules.ports.types.negotiation import Direction
 from apis_rules.ports.types.unit_data import ConverterMode
 
 
-class GridRecord(WireModel):
+class GridRecord(StoredModel):
     """``grid`` in shared state. Every step is stored here before it is commanded.
 
     Attributes:
-        format: number of this form of the record; a node refuses one it does not know.
         state: name of a state of ``statecharts/grid.yaml``.
         holder: the unit that holds the voltage or is about to; while the bus falls, the one last known to hold it.
         next_holder: the unit that takes the voltage over, inside a hand-over.
@@ -27,7 +26,6 @@ class GridRecord(WireModel):
         optimised_deals: the deals for which the voltage was last optimised.
     """
 
-    format: int = 1
     state: str = "dead"
     holder: str | None = None
     next_holder: str | None = None
@@ -55,7 +53,7 @@ class ActiveUnit(WireModel):
     current_a: float = 0.0
 
 
-class ActiveRecord(WireModel):
+class ActiveRecord(StoredModel):
     """``active`` in shared state: the units whose converter may be active.
 
     A unit enters it before the first command that leaves WAIT and leaves it only when confirmed in WAIT.
