@@ -31,7 +31,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.write_text(
         "faults:\n"
         "  - {kind: kill, unit: E002, afterS: 600, forS: 300}\n"
-        "  - {kind: over_temperature, unit: E003, value: 74, afterS: 900, forS: 120}\n"
+        "  - {kind: over_temperature, unit: E003, value: 74, afterS: 900, forS: 600}\n"
         "random:\n"
         "  - {kind: cut, everyS: 600, forS: [30, 200], units: [E001, E004]}\n"
     )
@@ -110,7 +110,7 @@ def test_a_policy_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixtur
     """Another number of units than the policy's branches name is refused in one sentence."""
     write_workset(tmp_path)
     policy = json.loads((tmp_path / "policy.json").read_text())
-    policy["gridMaster"]["gridMasterSelection"] = {"strategy": "fixedUnit", "fixedUnitId": "E004"}
+    policy["gridMaster"]["gridMasterSelection"] = {"strategy": "fixed", "fixedUnitId": "E004"}
     (tmp_path / "policy.json").write_text(json.dumps(policy))
     assert main(["simulate", str(tmp_path), "--units", "2"]) == 2
     assert "AR752" in capsys.readouterr().err

@@ -59,8 +59,7 @@ class _Run:
         plant = Plant(Grid(setup.settings), asyncio.get_running_loop().time, setup.acceleration)
         community = VirtualCommunity(plant, setup.documents, setup.times, setup.seed)
         trouble = Trouble(community, setup.faults)
-        settling_s = max(d["holder_dead_man_s"] + d["absence_s"] for d in (x.times for x in setup.documents.values()))
-        watch = Watch(community, lambda who: trouble.out_of_order(who, settling_s))
+        watch = Watch(community, trouble.out_of_order)
         for unit_id in community.unit_ids:
             community.start(unit_id)
         troubling = asyncio.get_running_loop().create_task(trouble.run())

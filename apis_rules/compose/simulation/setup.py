@@ -7,10 +7,12 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from apis_rules.charts.values import times_in_force
-from apis_rules.documents.diagnostics import Location
+from apis_rules.documents.diagnostics import Findings, Location
+from apis_rules.documents.document import Document, Place
+from apis_rules.documents.kinds import Kind
+from apis_rules.documents.policy import Policy
+from apis_rules.documents.reading import read_model
 from apis_rules.documents.source import refusal
 from apis_rules.documents.wiring import Times, load_wiring
 from apis_rules.grid.fault_script import draw_faults, load_fault_script
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from apis_rules.documents.community import Site
-    from apis_rules.documents.policy import Policy
     from apis_rules.grid.fault_script import CommunityFault
     from apis_rules.grid.faults import Fault
     from apis_rules.grid.houses import HouseSource
@@ -41,7 +42,6 @@ class Setup:
         until_s: seconds of the units' clock.
         acceleration: seconds of the units' clock per second of the nodes' time.
         sample_s: seconds of the units' clock from one row of ``units.csv`` to the next.
-        ideal_sensors: whether meters show the truth.
     """
 
     settings: GridSettings
@@ -126,12 +126,9 @@ def _with_members(policy: Policy, members: Sequence[str], file: str) -> Policy:
     written: dict[str, Any] = policy.to_document() | {"memberUnitIds": list(members)}
     if not set(policy.large_capacity_unit_ids) <= set(members):
         written["largeCapacityUnitIds"] = []
-    try:
-        return type(policy).model_validate(written)
-    except ValidationError as error:
-        raise refusal(
-            Location(file),
-            "AR752",
-            f"does not fit {len(members)} units: {error.errors()[0]['msg']}",
-            "simulate as many units as the policy has members",
-        ) from error
+    findings, place = Findings(), Location(file)
+    _, fitting = read_model(Policy, Kind.POLICY, Document(file, written, {(): Place(place)}), findings)
+    if fitting is None or findings.failed:
+        message = f"does not fit {len(members)} units: {findings.sorted()[0].message}"
+        raise refusal(place, "AR752", message, "simulate as many units as the policy has members")
+    return fitting

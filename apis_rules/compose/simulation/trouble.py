@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SNAPSHOT_S: Final = 5.0
 """The store's past is kept in steps of so many seconds, for a rewind."""
 
+READ_AGAIN_S: Final = 2.0
+"""Of the nodes' time: within this what a reading shows is acted on."""
+
 LOST_CALLS: Final = ("read", "write", "append", "ask", "report", "command")
 
 
@@ -46,7 +49,7 @@ class Trouble:
         self._community = community
         self._faults = faults
         self._busy: set[str] = set()
-        self._ill_at_s: dict[str, float] = {}
+        self._ill_until_s: dict[str, float] = {}
         self.happened: list[Happened] = []
 
     async def run(self) -> None:
@@ -61,6 +64,9 @@ class Trouble:
                     under_way.append(tasks.create_task(self._perform(fault)))
                 else:
                     self._community.plant.add_fault(fault.model_copy(update={"after_s": 0.0}))
+                    for_s = math.inf if fault.for_s is None else fault.for_s / self._community.plant.acceleration
+                    for unit_id in [fault.unit] if fault.unit else self._community.unit_ids:
+                        self._ill(unit_id, for_s + READ_AGAIN_S)
                     self._note(f"{fault.kind} {fault.unit or fault.line or ''}")
             await asyncio.gather(*under_way)
             if past is not None:
@@ -77,15 +83,20 @@ class Trouble:
         else:
             await asyncio.sleep(fault.for_s / self._community.plant.acceleration)
 
-    def out_of_order(self, unit_id: str, within_s: float) -> bool:
-        """Tell whether something is wrong with a unit, or was within the last *within_s* seconds of the loop's time."""
-        now_s = asyncio.get_running_loop().time()
-        if unit_id in self._busy or any(f.unit == unit_id for f in self._community.plant.grid_now().faults.active()):
-            self._ill_at_s[unit_id] = now_s
-        return now_s - self._ill_at_s.get(unit_id, -math.inf) <= within_s
+    def out_of_order(self, who: str) -> bool:
+        """Tell whether something is wrong with a unit or the store, or was so lately that it may not be settled yet.
+
+        A process or a store that was away is settled when units that heard nothing have stopped by themselves; a
+        converter or its driver with the next reading.
+        """
+        return who in self._busy or asyncio.get_running_loop().time() <= self._ill_until_s.get(who, -math.inf)
+
+    def _ill(self, who: str, for_s: float) -> None:
+        until_s = asyncio.get_running_loop().time() + for_s
+        self._ill_until_s[who] = max(until_s, self._ill_until_s.get(who, -math.inf))
 
     def _note(self, what: str) -> None:
-        self.happened.append(Happened(self._community.plant.unit_time_s(), what.strip()))
+        self.happened.append(Happened(round(self._community.plant.unit_time_s(), 1), what.strip()))
 
     async def _perform(self, fault: CommunityFault) -> None:
         where = fault.unit or "store"
@@ -98,7 +109,7 @@ class Trouble:
             await self._do(fault)
         finally:
             self._busy.discard(where)
-            self._ill_at_s[where] = asyncio.get_running_loop().time()
+            self._ill(where, self._community.times.dead_man_s + READ_AGAIN_S)
 
     async def _do(self, fault: CommunityFault) -> None:
         if fault.unit is None:
