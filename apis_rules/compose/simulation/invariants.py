@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from apis_rules.compose.simulation.metering import DealMeters
 from apis_rules.node.records import EPOCH
 from apis_rules.ports.types import ConverterMode, Deal, Epoch
 
@@ -28,6 +29,11 @@ WITHOUT_VOLTAGE_S: Final = 1.5
 
 SAME_MOMENT_S: Final = 0.2
 """Between two steps of one hand-over the grid's own step may show what no meter could."""
+
+ENERGY_SHARE: Final = 0.01
+SWITCH_S: Final = 0.2
+"""What is booked may be off by this share of the true energy, and by what flows in so long of the nodes' time: nobody
+knows the moment of a switch better than that, and the units' clock may run much faster."""
 
 STORE: Final = "store"
 
@@ -82,12 +88,14 @@ class Watch:
     Args:
         community: whom to watch, from now on.
         ill: tells whether a unit, or the store, is or was lately out of order.
+        true_meters: whether meters show the truth, so that what is booked can be held against it.
 
     Attributes:
         violations: in order, each kind once per unit.
     """
 
-    def __init__(self, community: VirtualCommunity, ill: Callable[[str], bool]) -> None:
+    def __init__(self, community: VirtualCommunity, ill: Callable[[str], bool], *, true_meters: bool = False) -> None:
+        self._true_meters = true_meters
         self.violations: list[Violation] = []
         self._community = community
         self._ill = ill
@@ -98,6 +106,7 @@ class Watch:
         self._stiff_s = 0.0
         self._epoch = 0
         self._switched: set[str] = set()
+        self.meters = DealMeters(community, ill, STORE)
         grid = community.plant.grid_now()
         grid.observers.append(self._look)
         community.store.ctl.subscribe(self._changed)
@@ -120,6 +129,7 @@ class Watch:
             self._dealless.running_s.clear()
             self._several_s = self._stiff_s = 0.0
             return
+        self.meters(grid, dt_s)
         passed_s = dt_s / self._community.plant.acceleration
         self._look_at_holders(grid, modes, passed_s)
         self._look_at_currents(grid, modes, passed_s)
@@ -200,6 +210,24 @@ class Watch:
             self._tell("records", deal_id, f"deal {deal_id} switched a converter and has no final record")
         for line in community.unwritten():
             self._tell("files", line, f"the deal log of {line} lacks, or is not as in the stream")
+        if self._true_meters:
+            self._look_at_energies()
+
+    def _look_at_energies(self) -> None:
+        unit_s = SWITCH_S * self._community.plant.acceleration
+        voltage_v = self._community.policy.operation_grid_voltage_v
+        for record in self._community.final_records:
+            switch_wh = record.deal_grid_current_a * voltage_v * unit_s / 3600.0
+            if record.deal_id in self.meters.disturbed:
+                continue
+            for unit_id, booked_wh in (
+                (record.charge_unit_id, record.charge_unit_amount_wh or 0.0),
+                (record.discharge_unit_id, record.discharge_unit_amount_wh or 0.0),
+            ):
+                true_wh = self.meters.wh.get((record.deal_id, unit_id), 0.0)
+                if abs(booked_wh - true_wh) > ENERGY_SHARE * true_wh + switch_wh:
+                    what = f"{unit_id} has {booked_wh:.2f} Wh booked for {record.deal_id}, truly {true_wh:.2f} Wh"
+                    self._tell("energy", record.deal_id + unit_id, what)
 
 
 def plain(violations: Sequence[Violation]) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ class _Run:
         plant = Plant(Grid(setup.settings), asyncio.get_running_loop().time, setup.acceleration)
         community = VirtualCommunity(plant, setup.documents, setup.times, setup.seed)
         trouble = Trouble(community, setup.faults)
-        watch = Watch(community, trouble.out_of_order)
+        watch = Watch(community, trouble.out_of_order, true_meters=setup.ideal_sensors)
         for unit_id in community.unit_ids:
             community.start(unit_id)
         troubling = asyncio.get_running_loop().create_task(trouble.run())

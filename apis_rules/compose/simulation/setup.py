@@ -42,6 +42,7 @@ class Setup:
         until_s: seconds of the units' clock.
         acceleration: seconds of the units' clock per second of the nodes' time.
         sample_s: seconds of the units' clock from one row of ``units.csv`` to the next.
+        ideal_sensors: whether meters show the truth.
     """
 
     settings: GridSettings
@@ -52,6 +53,7 @@ class Setup:
     acceleration: float
     seed: int
     sample_s: float
+    ideal_sensors: bool = False
 
     @property
     def days(self) -> float:
@@ -109,7 +111,7 @@ def prepare(
     if faults is not None:
         script = load_fault_script(faults, ids, [line.name for line in settings.topology.lines])
         drawn = draw_faults(script, ids, until_s, random.Random(f"{seed} faults"))  # noqa: S311 - a model's chance
-    return Setup(settings, documents, times, drawn, until_s, acceleration, seed, sample_s)
+    return Setup(settings, documents, times, drawn, until_s, acceleration, seed, sample_s, ideal_sensors)
 
 
 def _documents(unit_id: str, site: Site, first: Site, members: Sequence[str], times: Times) -> Documents:
