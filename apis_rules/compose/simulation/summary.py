@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from apis_rules.compose.simulation.invariants import plain
 from apis_rules.compose.simulation.outcome import self_sufficiency
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def sum_up_simulation(outcome: Outcome) -> dict[str, Any]:
         "bookedKwh": _kwh(sum(record.cumulate_amount_wh or 0.0 for record in outcome.deals)),
         "faults": len(outcome.happened),
         "errors": dict(sorted(Counter(str(e.level) for e in outcome.errors).items())),
-        "violations": [violation.what for violation in outcome.violations],
+        "violations": plain(outcome.violations),
         "rested": outcome.rested,
         "rows": [*map(_row, outcome.balances), _total(outcome.balances)],
     }
@@ -51,13 +52,13 @@ def table(summary: dict[str, Any]) -> str:
     deals, errors = summary["deals"], summary["errors"]
     told = ", ".join(f"{count} {level}" for level, count in errors.items()) or "none"
     lines = [
-        f"{summary['units']} units, {summary['days']:g} days, seed {summary['seed']}, "
+        f"{summary['units']} units, days: {summary['days']:g}, seed {summary['seed']}, "
         f"{summary['accelerate']:g} seconds of the units' clock per second of the nodes",
         f"deals: {deals['fulfilled']} fulfilled, {deals['aborted']} aborted; {summary['bookedKwh']:g} kWh booked",
         f"faults: {summary['faults']}; errors: {told}",
         "",
     ]
-    rows = [[_cell(row[key]) for key, _ in COLUMNS] for row in summary["rows"]]
+    rows = [[_cell(key, row[key]) for key, _ in COLUMNS] for row in summary["rows"]]
     heads = [head for _, head in COLUMNS]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines += [
@@ -65,7 +66,7 @@ def table(summary: dict[str, Any]) -> str:
         for pairs in (list(zip(row, widths, strict=True)) for row in (heads, *rows))
     ]
     lines += ["", "energies in kWh; alone: the same houses without sharing"]
-    lines += [f"VIOLATED: {what}" for what in summary["violations"]]
+    lines += [f"VIOLATED after {found['unitTimeS']:g} s: {found['what']}" for found in summary["violations"]]
     if not summary["rested"]:
         lines.append("NOT AT REST at the end")
     return "\n".join(lines)
@@ -116,7 +117,7 @@ def _percent(share: float) -> float:
     return round(100.0 * share, 1)
 
 
-def _cell(value: Any) -> str:
+def _cell(key: str, value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+        return f"{value:.1f}" if key.endswith("Percent") else f"{value:.2f}"
     return str(value)
