@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from apis_rules.cli import VERBS
+from apis_rules.documents.logs import ConsoleLog, Logging, UdpLog
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +32,14 @@ def test_each_of_the_two_commands_is_one_line(name: str) -> None:
     assert found
     assert found[1].startswith("python3 -m venv .venv && ")
     assert "CPPFLAGS=-DPyEval_CallObject=PyObject_CallObject" in found[1]
+
+
+def test_the_section_for_the_action_log_is_one() -> None:
+    """What the README shows of the section logging can be copied into a config as it stands."""
+    found = re.search(r'"logging": (\{.+?\n\})', README, re.DOTALL)
+    assert found
+    section = Logging.model_validate(json.loads(found[1]))
+    assert (section.console, section.udp) == (ConsoleLog(level="WARNING"), UdpLog())
 
 
 def test_what_to_open_is_there() -> None:
