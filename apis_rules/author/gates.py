@@ -25,6 +25,7 @@ from apis_rules.decide.simplify import NEVER, simplify
 from apis_rules.decide.tree import FactKind
 from apis_rules.documents.load import ENDINGS
 from apis_rules.documents.shapes import did_you_mean
+from apis_rules.ports.types import OperationMode
 from apis_rules.resources import data_dir
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Masks = Callable[[Mapping[str, NDArray[Any]], int], Mapping[str, NDArray[np.bool_]]]
 
 _UNLESS: Final = "/unless"
+_MODE: Final = ("node", "mode")
 ASSUMED_NODE: Final = {
     "ready": True,
     "draining": False,
@@ -214,8 +216,10 @@ class Gates:
 
 def _read_assumed(assumed: Mapping[str, str], rule_files: Sequence[RuleFile] | Any) -> dict[str, Value]:
     kinds: dict[str, FactKind] = {}
+    modes: set[str] = set()
     for rule_file in rule_files:
         kinds |= rule_file.kinds
+        modes |= {f.name for f in rule_file.facts.values() if f.path is not None and f.path.steps == _MODE}
     values: dict[str, Value] = {}
     for name, text in assumed.items():
         if name not in kinds:
@@ -224,6 +228,9 @@ def _read_assumed(assumed: Mapping[str, str], rule_files: Sequence[RuleFile] | A
         value = _value(text, kinds[name])
         if value is None:
             refuse("--assume", f"{text!r} is no {kinds[name]}, which {name} is")
+        if name in modes and value not in [*OperationMode]:
+            near = did_you_mean(text, OperationMode)
+            refuse("--assume", f"{text!r} is no mode", f"did you mean {near}?" if near else ", ".join(OperationMode))
         values[name] = value
     return values
 

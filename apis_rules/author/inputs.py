@@ -64,7 +64,7 @@ class Inputs:
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that ``load_inputs`` reads."""
-    add_scenario_and_policy(parser)
+    add_scenario_and_policy(parser, "scenario of the unit (default: the bundled one)")
     parser.add_argument("--hw-config", metavar="FILE", help="hardware of the unit: what 100 %% of its battery are")
     parser.add_argument("--rules", metavar="DIR", help="own rule files, instead of the bundled ones of the same name")
     parser.add_argument(
@@ -72,9 +72,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_scenario_and_policy(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments without those of the hardware."""
-    parser.add_argument("--scenario", metavar="FILE", help="scenario of the unit (default: the bundled one)")
+def add_scenario_and_policy(parser: argparse.ArgumentParser, scenario: str) -> None:
+    """Declare the arguments without those of the hardware; *scenario* tells what that one is for."""
+    parser.add_argument("--scenario", metavar="FILE", help=scenario)
     parser.add_argument("--policy", metavar="FILE", help="policy of the community: gates and sizes of deals")
     parser.add_argument("--strict", action="store_true", help="exit 1 when there are warnings")
 

@@ -236,6 +236,8 @@ def test_margins_are_what_it_takes(capfd: pytest.CaptureFixture[str]) -> None:
         (["--rules", "@folder"], "folder holds no rule file"),
         (["--assume", "mode"], "<argument --assume>: AR101 error"),
         (["--assume", "mood=stop"], "did you mean mode?"),
+        (["--assume", "mode=stopp"], "'stopp' is no mode\n    did you mean stop?"),
+        (["--assume", "mode=foo"], "'foo' is no mode\n    autonomous, heteronomous, stop, manual"),
         (["--assume", "deals=many"], "'many' is no number"),
         (["--request", "{'type': 'charge'}"], "<argument --request>: AR101 error: this is not JSON"),
         (["--request", '{"type": "charge"'], "<argument --request>: AR101 error: this is not JSON"),

@@ -111,7 +111,7 @@ def start_again(cluster: Cluster, what: str, unit_id: str | None) -> None:
         cluster.houses.start()
 
 
-def run_case(cluster: Cluster, what: str, *, again: bool) -> None:
+def check_kill(cluster: Cluster, what: str, *, again: bool) -> None:
     """Kill a part, see what must hold, end the community, and compare the records."""
     houses = cluster.houses
     until(lambda: len(cluster.started()) >= 2, 90, "two deals")
@@ -130,7 +130,7 @@ def run_case(cluster: Cluster, what: str, *, again: bool) -> None:
     worst_s = max(s for u, s in houses.unheld_s.items() if u != away)
     print(f"{what:9} {'again' if again else 'away':6} settled after {settled_s:5.1f} s, no voltage {worst_s:.2f} s")  # noqa: T201  the table
     assert worst_s <= UNHELD_S, houses.unheld_s
-    end(cluster, what, again=again, away=away, running=running)
+    check_end(cluster, what, again=again, away=away, running=running)
 
 
 def wait_settled(cluster: Cluster, what: str, away: str | None, running: set[str]) -> None:
@@ -161,7 +161,7 @@ def wait_settled(cluster: Cluster, what: str, away: str | None, running: set[str
     until(over, SETTLED_S, "its deals go on or are over")
 
 
-def end(cluster: Cluster, what: str, *, again: bool, away: str | None, running: set[str]) -> None:
+def check_end(cluster: Cluster, what: str, *, again: bool, away: str | None, running: set[str]) -> None:
     """End the living nodes; their converters wait, and both parties of a deal that is over have the same record."""
     living = {u: n for u, n in cluster.nodes.items() if u != away}
     for node in living.values():
@@ -182,7 +182,7 @@ def end(cluster: Cluster, what: str, *, again: bool, away: str | None, running: 
 
 def test_a_master_that_holds_the_voltage_is_killed_and_comes_back(cluster: Cluster) -> None:
     """The others' currents are never without a voltage; the deals go on or end in order, with one record each."""
-    run_case(cluster, "holder", again=True)
+    check_kill(cluster, "holder", again=True)
 
 
 @pytest.mark.campaign
@@ -200,4 +200,4 @@ def test_a_master_that_holds_the_voltage_is_killed_and_comes_back(cluster: Clust
 )
 def test_a_part_is_killed(cluster: Cluster, what: str, *, again: bool) -> None:
     """Whatever dies: no current without a voltage, the reachable converters wait in time, the records are complete."""
-    run_case(cluster, what, again=again)
+    check_kill(cluster, what, again=again)

@@ -161,6 +161,7 @@ def test_a_battery_moves_by_its_power_at_any_acceleration() -> None:
                 return bool((await client.json("/get/unit/E001"))["emu"]["rsoc"] < before)
 
             await until(moved)
+            assert await moved()
 
     asyncio.run(story())
 

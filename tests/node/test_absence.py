@@ -45,7 +45,7 @@ def deals_of(w: World, unit_id: str) -> set[str]:
     return set(w.records.deals_of(unit_id))
 
 
-async def dead_party(back: bool) -> None:
+async def check_dead_party(back: bool) -> None:
     async with world(4, acceleration=ACCELERATION, seed=2, policy=DEALS, rsoc=TWO_DEALS) as w:
         dead = await a_charging_party(w)
         own = set(w.deals_in("started")) & deals_of(w, dead)
@@ -80,10 +80,10 @@ async def dead_party(back: bool) -> None:
 @pytest.mark.parametrize("back", [False, True])
 def test_a_charging_party_that_is_killed(back: bool) -> None:
     """Others' deals go on for the absence time, then the bus is drained and stays dead until the unit is settled."""
-    run_virtual(dead_party(back))
+    run_virtual(check_dead_party(back))
 
 
-async def dead_holder() -> None:
+async def check_dead_holder() -> None:
     async with world(4, acceleration=ACCELERATION, seed=2, policy=DEALS, rsoc=TWO_DEALS) as w:
         await a_charging_party(w)
         deals = set(w.deals_in("started"))
@@ -120,4 +120,4 @@ def test_a_holder_that_is_gone_for_good() -> None:
 
     It was the master as well; each deal gets its one final record.
     """
-    run_virtual(dead_holder())
+    run_virtual(check_dead_holder())

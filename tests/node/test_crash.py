@@ -26,7 +26,7 @@ async def until_master_dies(w: World, writes: int) -> str:
     return master
 
 
-async def run_deal_with_crash(writes: int) -> None:
+async def check_deal_with_crash(writes: int) -> None:
     async with world(UNITS, acceleration=ACCELERATION, rsoc=[92.0, 27.0], policy=SMALL_DEALS) as w:
         master = await until_master_dies(w, writes)
         ids = {*w.records.deals(), *(r.deal_id for r in w.final_records)}
@@ -40,4 +40,4 @@ async def run_deal_with_crash(writes: int) -> None:
 @pytest.mark.parametrize("writes", range(DEAL_WRITES))
 def test_a_master_that_dies_and_comes_back(writes: int) -> None:
     """Started again after 3 s: the deal is finished or ended in order, with exactly one final record."""
-    run_virtual(run_deal_with_crash(writes))
+    run_virtual(check_deal_with_crash(writes))

@@ -47,7 +47,7 @@ def booked_wh(records: list[DealRecord], unit_id: str) -> float:
     return charged - sum(r.discharge_unit_amount_wh or 0.0 for r in records if r.discharge_unit_id == unit_id)
 
 
-async def trade(units: int, deals: int, seed: int, rsoc: list[float]) -> None:
+async def check_trade(units: int, deals: int, seed: int, rsoc: list[float]) -> None:
     async with world(units, acceleration=ACCELERATION, seed=seed, policy=SMALL_DEALS, rsoc=rsoc, ideal=True) as w:
         meter = Meter(w)
         w.plant.grid_now().observers.append(meter)
@@ -77,9 +77,9 @@ async def trade(units: int, deals: int, seed: int, rsoc: list[float]) -> None:
 
 def test_two_units_trade_again_and_again() -> None:
     """Deals in a row: each in order, its logs equal, its energy what the grid's own ledger says."""
-    run_virtual(trade(2, 2, 1, [92.0, 27.0]))
+    run_virtual(check_trade(2, 2, 1, [92.0, 27.0]))
 
 
 def test_four_units_trade_at_once() -> None:
     """Deals side by side on one voltage: the same for each of them, and the voltage is held by one at a time."""
-    run_virtual(trade(4, 4, 2, [92.0, 27.0, 91.0, 26.0]))
+    run_virtual(check_trade(4, 4, 2, [92.0, 27.0, 91.0, 26.0]))

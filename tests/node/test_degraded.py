@@ -16,7 +16,7 @@ def states(w: World) -> set[str]:
     return {house.node.state for house in w.houses.values() if house.node is not None}
 
 
-async def silent_driver() -> None:
+async def check_silent_driver() -> None:
     async with (
         world(2, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0]) as w,
         operator(w) as looker,
@@ -41,10 +41,10 @@ async def silent_driver() -> None:
 
 def test_a_driver_that_does_not_answer_is_seen_from_outside() -> None:
     """``status`` names the unit and what its driver last failed with, as long as it is so, and no longer."""
-    run_virtual(silent_driver())
+    run_virtual(check_silent_driver())
 
 
-async def store_away() -> None:
+async def check_store_away() -> None:
     async with pair(ACCELERATION) as w:
         await w.one_deal()
         w.store.stop()
@@ -70,4 +70,4 @@ async def store_away() -> None:
 
 def test_a_store_that_is_not_reached() -> None:
     """Every node says so, its converter waits after the dead-man's time, and it takes part again when it can."""
-    run_virtual(store_away())
+    run_virtual(check_store_away())

@@ -28,7 +28,7 @@ def services_of(w: World, unit_id: str) -> Services:
     return node.services
 
 
-async def too_warm(*, holder: bool) -> None:
+async def check_too_warm(*, holder: bool) -> None:
     async with pair(ACCELERATION) as w:
         deal_id = await w.one_deal()
         held_by = w.records.grid()[0].holder
@@ -51,10 +51,10 @@ async def too_warm(*, holder: bool) -> None:
 @pytest.mark.parametrize("holder", [False, True])
 def test_a_hard_limit_on_a_reading(holder: bool) -> None:
     """The unit stops within one reading, the holder says so first; the error is kept, the deal ends with its record."""
-    run_virtual(too_warm(holder=holder))
+    run_virtual(check_too_warm(holder=holder))
 
 
-async def community_error(*, master_dies: bool) -> None:
+async def check_community_error(*, master_dies: bool) -> None:
     async with pair(ACCELERATION) as w:
         await w.one_deal()
         master = w.master
@@ -80,7 +80,7 @@ async def community_error(*, master_dies: bool) -> None:
 def test_a_community_error_stops_everybody(master_dies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scram by whoever is master, current-controlled units first; then the reaction is over, and the mode is stop."""
     entries_of_a_ramp(monkeypatch)
-    run_virtual(community_error(master_dies=master_dies))
+    run_virtual(check_community_error(master_dies=master_dies))
 
 
 def entries_of_a_ramp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def entries_of_a_ramp(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-async def strange_broadcasts() -> None:
+async def check_strange_broadcasts() -> None:
     async with pair(ACCELERATION) as w:
         await w.one_deal()
         bus = w.store.connect("E009").bus
@@ -107,10 +107,10 @@ async def strange_broadcasts() -> None:
 
 def test_broadcasts_that_nobody_can_read() -> None:
     """They are left out: no node ends, and the deal goes on."""
-    run_virtual(strange_broadcasts())
+    run_virtual(check_strange_broadcasts())
 
 
-async def standstill() -> None:
+async def check_standstill() -> None:
     async with pair(ACCELERATION) as w:
         await w.one_deal()
         master = w.master
@@ -136,10 +136,10 @@ async def standstill() -> None:
 
 def test_a_master_whose_loop_stands_still() -> None:
     """It ends loudly with its converter in WAIT, its lease lapses, and another unit is master."""
-    run_virtual(standstill())
+    run_virtual(check_standstill())
 
 
-async def slow_store() -> None:
+async def check_slow_store() -> None:
     async with pair(ACCELERATION) as w:
         for line in w.store.lines.values():
             line.latency_s = 0.45
@@ -152,10 +152,10 @@ async def slow_store() -> None:
 
 def test_a_slow_store_ends_no_node() -> None:
     """Each request within its limit, too slow for a lease: no loop counts as standing still; later they trade."""
-    run_virtual(slow_store())
+    run_virtual(check_slow_store())
 
 
-async def full_disk() -> None:
+async def check_full_disk() -> None:
     async with pair(ACCELERATION) as w:
         deal_id = await w.one_deal()
         unit_id = next(u for u in w.unit_ids if u != w.records.grid()[0].holder)
@@ -168,4 +168,4 @@ async def full_disk() -> None:
 
 def test_a_disk_that_is_full_delays_no_stop() -> None:
     """The unit says that it cannot keep what it must, and its converter goes to WAIT all the same."""
-    run_virtual(full_disk())
+    run_virtual(check_full_disk())

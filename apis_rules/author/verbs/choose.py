@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_scenario_and_policy(parser)
+    add_scenario_and_policy(parser, "scenario of the unit, for its strategy at the time of --at")
     parser.add_argument("--request", metavar="JSON", required=True, help="the own request, or a file with it")
     parser.add_argument("--accepts", metavar="FILE", required=True, help="accepts as they arrived: JSON or JSON lines")
     parser.add_argument("--strategy", choices=[*map(str, Strategy)], help="instead of the scenario's")
