@@ -151,7 +151,7 @@ def test_the_first_closed_gate_is_the_reason(capfd: pytest.CaptureFixture[str]) 
     """Of several gates that are closed the best one, by priority and order of the file, is told."""
     arguments = ["dry-run", "--scenario", SHIPPED, "--assume", "mode=stop", "--assume", "local_errors=true"]
     found = jsonl(capfd, *arguments, "--at", "12:00:00")
-    assert {row["request"]["declined"] for row in found if row["request"]} == {"local-errors"}
+    assert {row["request"]["declined"] for row in found if row["request"]} == {"not-autonomous"}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
