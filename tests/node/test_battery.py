@@ -121,6 +121,7 @@ async def dies_and_returns(folder: Path) -> None:
         assert north.mode(GATEWAY) == "WAIT"
 
 
+@pytest.mark.campaign
 def test_a_node_that_comes_back_gives_its_claim_back(tmp_path: Path) -> None:
     """What its earlier life has claimed goes when its deals are over and its converter is confirmed in WAIT."""
     run_virtual(dies_and_returns(tmp_path))
@@ -135,6 +136,7 @@ async def share(folder: Path) -> None:
         assert sorted(claims(folder)) == [("test/north/E001", 2.0, True), ("test/south/E001", 2.0, True)]
 
 
+@pytest.mark.campaign
 def test_a_declared_budget_is_shared(tmp_path: Path) -> None:
     """With a budget of two deals' current both nodes discharge at once."""
     run_virtual(share(tmp_path))

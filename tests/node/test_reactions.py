@@ -68,7 +68,14 @@ async def of_one_unit(kind: str) -> None:
         w.check_grid()
 
 
-@pytest.mark.parametrize("kind", ["HARDWARE:LOCAL:ERROR", "LOGIC:LOCAL:ERROR", "USER:LOCAL:FATAL"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "HARDWARE:LOCAL:ERROR",
+        pytest.param("LOGIC:LOCAL:ERROR", marks=pytest.mark.campaign),
+        "USER:LOCAL:FATAL",
+    ],
+)
 def test_an_error_of_one_unit(kind: str) -> None:
     """Its deals end with their records, it waits, resigns or ends as the table says; the others' deal goes on."""
     run_virtual(of_one_unit(kind))
