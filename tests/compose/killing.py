@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.onlooker import open_onlooker
+from apis_rules.compose.steer import set_mode
 from apis_rules.errors import PortError
+from apis_rules.node.controller import DATA_KEY
 from apis_rules.node.records import STOP, StopRequest
 from apis_rules.ports.state import Write
+from apis_rules.ports.types import OperationMode
 from tests.compose.houses import UNITS, Houses, Program, now_s, until, write_community
 from tests.nats_servers import Server
 
@@ -49,6 +52,7 @@ class Hit:
         unit_id: whose node it was; None: broker or emulator.
         was_active: whether its converter was active.
         asked: deals whose end had been asked for before.
+        revision: of the unit's last data.
     """
 
     moment: str
@@ -61,6 +65,7 @@ class Hit:
     epoch: int
     was_active: bool
     asked: frozenset[str]
+    revision: int
 
 
 @dataclass
@@ -178,6 +183,7 @@ class Community:
             epoch=0 if epoch is None else epoch.number,
             was_active=unit_id is not None and unit_id in records.active()[0].units,
             asked=frozenset(self.asked),
+            revision=0 if unit_id is None else self._looker.units.get(DATA_KEY + unit_id).revision,
         )
         order.done.set()
 
@@ -260,6 +266,23 @@ class Community:
     def deal_ids(self) -> set[str]:
         """The deals that are not over."""
         return {d.deal_id for d in self.overview().deals}
+
+    def revision_of(self, unit_id: str) -> int:
+        """The revision of the unit's last data in the store."""
+
+        async def look() -> int:
+            return self._looker.units.get(DATA_KEY + unit_id).revision
+
+        return asyncio.run_coroutine_threadsafe(look(), self._loop).result(10)
+
+    def let_trade(self) -> None:
+        """Take back what an error's reaction has set: an operator who has looked."""
+
+        async def autonomous() -> None:
+            if self._looker.overview().mode != OperationMode.AUTONOMOUS:
+                await set_mode(self._looker, OperationMode.AUTONOMOUS, None)
+
+        asyncio.run_coroutine_threadsafe(autonomous(), self._loop).result(10)
 
     def final_records(self) -> list[DealRecord]:
         """Every final record in the stream."""
