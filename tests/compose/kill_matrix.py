@@ -3,9 +3,9 @@
 ``python -m tests.compose.kill_matrix [--victim master] [--way again] [--side-by-side 3]``, half an hour.
 
 Three ways: *again*, the node dies and its supervisor starts it again (the broker comes back after 2 s, the emulator
-after 3 s); *away*, the node dies for good and its supervisor does nothing but its duty; *power*, node and supervisor are
-gone at once and are started again after 3 s, which takes longer than others wait for them on a slow machine: then the
-bus of a converter that goes on by itself is not dead in time, and the community stops until a person has looked.
+after 3 s); *away*, the node dies for good and its supervisor does nothing but its duty; *power*, node and supervisor
+are gone at once and are started again after 3 s. On a slow machine that takes longer than others wait: then the bus of
+a converter that goes on by itself is not dead in time, and the community stops until a person has looked.
 What must hold stands in ``judge``.
 """
 
@@ -84,8 +84,8 @@ class Row:
 
 HEAD: Final = """\
 victim   way        moment        unit            master   back  WAIT drained   over unheld kept/deals
-(seconds after the kill: the next master; the unit is heard again; its converter, all of the others in WAIT; each deal that
-there was runs or is over; longest current without a voltage; deals that went on, of those that there were)"""
+(seconds after the kill: the next master; the unit is heard again; its converter, then all of the others in WAIT; each
+deal that there was runs or is over; longest current without a voltage; deals that went on, of those that there were)"""
 
 
 def run_case(community: Community, victim: str, way: str, moments: list[str]) -> Row:
@@ -214,7 +214,7 @@ def judge(community: Community, hit: Hit, row: Row) -> None:
 
 
 def goes_on_without(deal: Deal, hit: Hit, row: Row) -> bool:
-    """Return whether a deal has to go on over the death: it runs, and whoever is dead is back in time or no part of it."""
+    """Return whether a deal has to go on: it runs, and whoever is dead is back in time and no current of it."""
     if row.way == "away" or hit.victim == "emulator" or deal.state != "started":
         return False
     if hit.unit_id in deal.record.units and hit.unit_id != hit.holder:

@@ -74,9 +74,9 @@ def test_servers_die_one_after_the_other(tmp_path: Path) -> None:
         assert len(broken) > 4, "too few deals to say anything"
         ask("mode", "set", "stop", "--state-dir", tmp_path / "community" / "state")
         until(lambda: not community.deal_ids(), 60, "no deal is left")
+        until(lambda: set(seen) <= {r.deal_id for r in community.final_records()}, 20, "a record of each deal")
         records = community.final_records()
         assert max(Counter(r.deal_id for r in records).values()) == 1
-        assert set(seen) <= {r.deal_id for r in records}
         for record in records:
             until(lambda r=record: set(r.units) <= set(community.files(r.deal_id)), 20, "both parties' files")
             assert set(community.files(record.deal_id).values()) == {record.to_json()}

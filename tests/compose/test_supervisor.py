@@ -13,9 +13,11 @@ from apis_rules.node import continuity as seen
 from apis_rules.node.controller import MEMORY_FILE
 from apis_rules.ports.types import ConverterMode
 from apis_transport import continuity as transport_seen
-from tests.compose.houses import UNITS, ask_json, now_s, until
+from tests.compose.houses import UNITS, Program, ask_json, now_s, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.compose.conftest import Running
 
 pytestmark = pytest.mark.timeout(150)
@@ -29,6 +31,19 @@ def test_no_two_parts_of_a_node_write_the_same_file() -> None:
     """Each name in a unit's state folder has one writer: a node killed between two of them could not start again."""
     names = [MEMORY_FILE, seen.FILE, transport_seen.FILE, LOCK_FILE]
     assert len({*names}) == len(names)
+
+
+def test_nodes_that_may_not_be_started_again_end_the_run(tmp_path: Path) -> None:
+    """A death too much is said, and ends the run with 1; a refused start ends it with 2 and is not repeated."""
+    with Program("run", "--restarts", "0", "--state-dir", tmp_path / "one") as program:
+        until(lambda: program.child("--no-supervisor"), 10, "the nodes are there")
+        os.kill(program.nodes, signal.SIGKILL)
+        assert program.end(10) == 1
+    assert "the nodes' process ended by signal 9; it died and is not started again" in program.errors[-1]
+    with Program("run", tmp_path, "--state-dir", tmp_path / "two") as program:
+        assert program.end(20) == 2
+    assert "AR102" in program.told
+    assert "started again" not in program.told
 
 
 def trading(running: Running) -> bool:
@@ -73,7 +88,6 @@ def test_frozen_nodes_are_ended_and_come_back(running: Running) -> None:
     print(f"frozen: currents in WAIT after {took_s:.2f} s")  # noqa: T201  the figure
     assert took_s > ALIVE_S - 1
     until(lambda: program.child("--no-supervisor") not in (None, nodes), 5, "they are started again")
-    until(lambda: trading(running), 60, lambda: f"deals run again\n{program.told}")
 
 
 def test_without_the_supervisor_the_nodes_end_in_order(running: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from apis_rules.cli import VERBS
+from apis_rules.cli import VERBS, build_parser
+from apis_rules.compose.run import LEAVE_S
 from apis_rules.documents.logs import ConsoleLog, Logging, UdpLog
+from apis_rules.node.runtime import LAST_STOP_S
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +43,23 @@ def test_the_section_for_the_action_log_is_one() -> None:
     assert found
     section = Logging.model_validate(json.loads(found[1]))
     assert (section.console, section.udp) == (ConsoleLog(level="WARNING"), UdpLog())
+
+
+def test_the_systemd_unit_starts_the_supervisor_and_lets_it_end_in_order() -> None:
+    """Its command is one of ours, with the process above; SIGTERM goes to that alone, with time for an orderly end."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    found = re.search(r"```ini\n(.+?)```", README, re.DOTALL)
+    assert found
+    unit.read_string(found[1])
+    service = unit["Service"]
+    program, *arguments = service["ExecStart"].split()
+    assert program.endswith("/bin/apis-rules")
+    assert build_parser("run").parse_args(arguments).no_supervisor is False
+    assert service["KillMode"] == "mixed"
+    # All nodes but the Grid Master, then the Grid Master, each with what is left of its converter's time.
+    assert int(service["TimeoutStopSec"]) > 2 * LEAVE_S + LAST_STOP_S
+    assert service["Restart"] == "on-failure"
 
 
 def test_what_to_open_is_there() -> None:
