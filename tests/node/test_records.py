@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -21,16 +21,25 @@ def decisions(w: World) -> list[str]:
     return [m.body.decode() for m in w.store.logs["DECISIONS"]._messages]
 
 
+EVERY_KIND = {("request", True), ("request", False), ("accept", True), ("accept", False)}
+"""Of decision: the question, and whether the scenario said something."""
+
+
+def kinds(w: World) -> set[tuple[str, bool]]:
+    found = [json.loads(line) for line in decisions(w)]
+    return {(d["question"], d[d["question"]] is not None) for d in found}
+
+
 async def decide_for_a_while() -> list[str]:
-    async with world(3, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 55.0]) as w:
-        await w.until(lambda: w.final_records, 60, "a deal")
-        await asyncio.sleep(10)
+    async with world(4, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 91.0, 55.0]) as w:
+        await w.one_deal()
+        await w.until(lambda: kinds(w) == EVERY_KIND, 60, "decisions of every kind")
         return decisions(w)
 
 
 @pytest.fixture(scope="module")
 def kept() -> list[str]:
-    """What three units have decided while they traded."""
+    """What four units have decided while they traded."""
     return run_virtual(decide_for_a_while())
 
 
@@ -39,8 +48,7 @@ def test_what_a_community_decided_is_decided_again(kept: list[str]) -> None:
     loaded = load_scenario(RULES / "scenario.json")
     made = list(replay(kept, "decisions", compile_scenario(declared_scenario(loaded.model, loaded.document))))
     assert [d for d in made if not d.same or not d.known] == []
-    results = {(d.question, d.recorded is not None) for d in made}
-    assert results == {("request", True), ("request", False), ("accept", True), ("accept", False)}
+    assert {(d.question, d.recorded is not None) for d in made} == EVERY_KIND
 
 
 def test_a_decision_is_kept_where_it_had_an_effect_or_changed(kept: list[str]) -> None:
@@ -77,3 +85,19 @@ async def away_at_the_end() -> None:
 def test_who_was_away_when_its_deal_ended_catches_up() -> None:
     """A party that was killed before its deal ended writes the deal's log when it is back, equal to the other's."""
     run_virtual(away_at_the_end())
+
+
+async def without_decisions() -> set[str]:
+    async with world(2, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0], started=False) as w:
+        documents = w.documents["E002"]
+        quiet = documents.config.model_copy(update={"decision_log": False})
+        w.documents = {**w.documents, "E002": replace(documents, config=quiet)}
+        for unit_id in w.unit_ids:
+            w.start(unit_id)
+        await w.one_deal()
+        return {json.loads(line)["unitId"] for line in decisions(w)}
+
+
+def test_decisions_can_be_off() -> None:
+    """A unit whose config says so keeps none; it trades, and others keep theirs."""
+    assert run_virtual(without_decisions()) == {"E001"}

@@ -24,6 +24,7 @@ _DEAL_COLUMNS: Final = (
     "deal_id", "created_utc", "ended_utc", "discharge_unit_id", "charge_unit_id", "deal_amount_wh", "booked_wh",
     "discharge_wh", "charge_wh", "point_per_wh", "points", "duration_s", "ended",
 )  # fmt: skip
+_SHORT_COLUMNS: Final = ("deal", "ended at", "from", "to", "agreed Wh", "booked", "gave", "got", "points", "ended")
 _UNIT_COLUMNS: Final = ("unit_id", "deals", "given_wh", "taken_wh", "earned_points", "paid_points")
 
 
@@ -123,12 +124,28 @@ def _print_ended(summary: Summary, form: str) -> None:
         json.dump(document, sys.stdout, indent=2)
         print()
     elif form == "table":
-        print_rows(deals, _DEAL_COLUMNS, form)
+        print_rows([_short(deal) for deal in deals], _SHORT_COLUMNS, form)
         print_rows(units, _UNIT_COLUMNS, form)
         print(f"{len(deals)} deals, {summary.given_wh:g} Wh given, {summary.loss_wh:g} Wh lost")
     else:
         rows = [{"row": "deal", **d} for d in deals] + [{"row": "unit", **u} for u in units]
         print_rows(rows, ("row", *_DEAL_COLUMNS, *_UNIT_COLUMNS), form)
+
+
+def _short(deal: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line of a terminal has room for; ``deals show`` has the rest."""
+    ended = datetime.fromisoformat(deal["ended_utc"]).astimezone() if deal["ended_utc"] else None
+    values = {
+        "deal": deal["deal_id"][:8],
+        "ended at": f"{ended:%m-%d %H:%M:%S}" if ended else None,
+        "from": deal["discharge_unit_id"],
+        "to": deal["charge_unit_id"],
+        "agreed Wh": deal["deal_amount_wh"],
+        "ended": deal["ended"],
+    }
+    for column, key in (("booked", "booked_wh"), ("gave", "discharge_wh"), ("got", "charge_wh"), ("points", "points")):
+        values[column] = None if deal[key] is None else f"{deal[key]:.1f}"
+    return values
 
 
 def _show_one(wanted: str, form: str) -> Work:
