@@ -38,9 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.what is None:
         if args.remaining_wh is None:
-            raise refusal(
-                Location("<argument --remaining-wh>"), "AR101", "it is not said how much is in the battery", ""
-            )
+            message = "it is not said how much energy is in the battery"
+            raise refusal(Location("<argument --remaining-wh>"), "AR101", message, "--remaining-wh 2400")
         return explain.run(args)
     since = parse_since(args.since, datetime.now().astimezone()) if args.since else None
     return with_last_run(args, lambda onlooker: _tell(onlooker, since, datetime.now(UTC), args.format))
