@@ -136,7 +136,7 @@ async def open_node(
                 store=store,
                 temporary=Path(tempfile.gettempdir()),
                 source=random.SystemRandom(),
-                refusal=f"the policy differs from the community's in {', '.join(differing)}" if differing else "",
+                refusal=f"it differs from what the community goes by, in {', '.join(differing)}" if differing else "",
                 observing=options.observe,
                 start_timeout_s=options.start_timeout_s,
                 ping=_watchdog_page(config.watchdog),

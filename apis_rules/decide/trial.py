@@ -69,6 +69,8 @@ def _try(name: str, task: str, rows: Sequence[Row], expected: Sequence[Sequence[
             timeout=limit_s,
             check=False,
         )
+    except OSError as error:
+        return f"the trial build of {name} cannot be started: {error.strerror}"
     except subprocess.TimeoutExpired:
         return f"the trial build of {name} did not end within {limit_s:g} s"
     if child.returncode == _UNSUPPORTED:

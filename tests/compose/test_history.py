@@ -73,3 +73,32 @@ def test_what_cannot_be_rolled_back(tmp_path: Path, capfd: pytest.CaptureFixture
     assert "no version before" in capfd.readouterr().err
     assert main(["history", "--state", str(tmp_path)]) == 0
     assert "no version is kept" in capfd.readouterr().out
+
+
+def test_the_policy_of_a_version_is_written_for_publishing(
+    state: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`--policy FILE` gets the policy of the version before out of the history; the unit's own file is left alone."""
+    own = (tmp_path / "policy.json").read_text()
+    file = tmp_path / "before.json"
+    assert main(["rollback", "--state", str(state), "--policy", str(file)]) == 0
+    assert file.read_text() == (data_dir("rules") / "policy.json").read_text()
+    assert file.read_text() != own
+    assert (tmp_path / "policy.json").read_text() == own
+    assert f"policy publish {file}" in capfd.readouterr().out
+
+
+def test_a_unit_is_found_in_the_state_folder(state: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`--unit` finds the one unit of that name below the state folder; where two have one, both are told."""
+    root = tmp_path / "root"
+    (root / "one" / "cluster").mkdir(parents=True)
+    state.rename(root / "one" / "cluster" / "E001")
+    assert main(["history", "--unit", "E001", "--state-dir", str(root), "--format", "jsonl"]) == 0
+    assert len(capfd.readouterr().out.splitlines()) == 3
+    assert main(["history", "--unit", "E002", "--state-dir", str(root)]) == 2
+    assert "nothing is kept of a unit E002" in capfd.readouterr().err
+    (root / "two" / "cluster" / "E001" / "versions").mkdir(parents=True)
+    assert main(["history", "--unit", "E001", "--state-dir", str(root)]) == 2
+    said = capfd.readouterr().err
+    assert "several communities" in said
+    assert str(root / "two" / "cluster" / "E001") in said

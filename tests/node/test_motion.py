@@ -12,9 +12,10 @@ import pytest
 
 from apis_rules.documents.reading import load_policy, load_scenario, parse_policy
 from apis_rules.documents.versions import KeptFile, VersionStore
+from apis_rules.documents.watched import read_contents
 from apis_rules.node.identity import Documents
-from apis_rules.node.reference import KEY, read_reference
-from apis_rules.node.rule_files import bundled_rules
+from apis_rules.node.reference import KEY, join_community, read_reference, reference_of
+from apis_rules.node.rule_files import bundled_rules, declare_rules
 from apis_rules.node.surroundings import NodeFiles
 from apis_rules.ports.state import Write
 from apis_rules.ports.virtual_time import run_virtual
@@ -89,6 +90,7 @@ async def motion(folder: Path, units: int = 2, **more: Any) -> AsyncIterator[Mot
         for unit_id in w.unit_ids:
             w.start(unit_id)
         await w.until(lambda: all(w.houses[u].node.state == "autonomous" for u in w.unit_ids), 60, "all take part")
+        await w.until(lambda: w.store.policy.get(KEY).value is not None, 5, "the first one's is the community's")
         yield opened
 
 
@@ -345,3 +347,91 @@ async def voltages_change(folder: Path) -> None:
 def test_a_voltage_that_is_published_counts_from_the_next_ramp(tmp_path: Path) -> None:
     """The deal that runs goes on undisturbed; the next one is made at the new voltage."""
     run_virtual(voltages_change(tmp_path))
+
+
+async def disks_that_refuse(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with motion(folder) as m:
+        monkeypatch.setattr("apis_rules.node.refresh.write_whole", full)
+        monkeypatch.setattr("apis_rules.documents.versions.write_whole", full)
+        m.publish(m.policy(refreshingPeriodMsec=3000))
+        await m.w.until(lambda: all(m.held(u).policy.refreshing_period_s == 3.0 for u in m.w.unit_ids), 1, "in force")
+        await m.w.until(lambda: m.told("version_not_kept", "E001"), 1, "told")
+        assert "No space left" in m.told("version_not_kept", "E001")[0]
+        assert "next start" in m.told("file_not_written", "E001")[0]
+        await asyncio.sleep(20)
+        assert all(m.w.houses[u].node.state == "autonomous" for u in m.w.unit_ids)
+
+
+def test_a_disk_that_refuses_keeps_nothing_from_being_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was published is in force; that its file and its version could not be written is told, and no more."""
+    run_virtual(disks_that_refuse(tmp_path, monkeypatch))
+
+
+async def the_store_is_lost(folder: Path) -> None:
+    async with motion(folder) as m:
+        before = read_reference(m.w.store.policy.get(KEY))
+        m.w.store.stop()
+        m.w.store.policy.lose()
+        m.w.store.start()
+        await m.w.until(lambda: m.w.store.policy.get(KEY).value is not None, 10, "written again")
+        assert read_reference(m.w.store.policy.get(KEY)) == before
+        assert not m.w.events("dismissed")
+
+
+def test_a_reference_that_was_lost_is_written_again(tmp_path: Path) -> None:
+    """Nodes that run know what they go by: a store without it gets it from them."""
+    run_virtual(the_store_is_lost(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"rules": {"reactions": "sha256:other"}}, "rules/reactions"),
+        ({"charts": {"deal": "sha256:other"}}, "statecharts/deal"),
+        ({"policy": {"gridUvloMaskV": 11.0}}, "gridUvloMaskV"),
+    ],
+)
+def test_one_hash_covers_policy_rules_and_charts(change: dict[str, dict[str, object]], key: str) -> None:
+    """A node that differs in any of the three has another hash, may not join, and the key is named."""
+
+    async def main() -> None:
+        async with world(1, started=False) as w:
+            reference = reference_of(w.policy, "{}", bundled_rules().of_the_community)
+            changed = {name: {**getattr(reference, name), **values} for name, values in change.items()}
+            other = reference.model_copy(update=changed)
+            ports = w.store.connect("E001")
+            assert await join_community(ports.policy, reference) == ()
+            assert await join_community(ports.policy, other) == (key,)
+            assert reference.hash != other.hash
+
+    run_virtual(main())
+
+
+async def rules_that_others_lack(folder: Path) -> None:
+    async with motion(folder) as m:
+        own = (RULES / "reactions.yaml").read_text().replace("[stop-deals, stop-local]", "[stop-local]")
+        file = m.file("E001", "rules/reactions.yaml")
+        file.write_text(own)
+        await m.w.until(lambda: m.told("policy_differs", "E001"), PERIOD_S, "held back")
+        wanted = declare_rules(read_contents(file.parent)).of_the_community
+        entry = m.w.store.policy.get(KEY)
+        held = read_reference(entry)
+        assert held is not None
+        changed = held.model_copy(update={"rules": wanted})
+        m.w.store.policy.write([Write(KEY, changed.to_json(), entry.at)])
+        await m.w.until(lambda: m.held("E001").rules.of_the_community == wanted, 1, "in force where they are")
+        task = m.w.houses["E002"].task
+        assert task is not None
+        await m.w.until(task.done, 20, "who lacks them leaves")
+        assert task.result() == 2
+        assert m.w.houses["E002"].node.ended_because == "this node has other rules/reactions than was published"
+        m.w.houses["E002"].node = None
+        assert m.w.houses["E001"].node.state == "autonomous"
+
+
+def test_published_rules_are_in_force_where_they_lie_ready(tmp_path: Path) -> None:
+    """A node that holds them back puts them in force when they are published; one that lacks them leaves in order."""
+    run_virtual(rules_that_others_lack(tmp_path))

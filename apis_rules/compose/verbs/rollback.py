@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apis_rules.author.arguments import refuse
@@ -11,9 +12,11 @@ from apis_rules.compose.verbs.history import add_state, open_store, short
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import parse_document
+from apis_rules.documents.versions import write_whole
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from apis_rules.documents.versions import KeptFile, Version, VersionStore
 
@@ -22,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_state(parser)
     parser.add_argument("--to", metavar="HASH", help="a version, or a file in it, by the beginning of its hash")
+    parser.add_argument("--policy", metavar="FILE", type=Path, help="write the policy of that version to FILE")
     parser.add_argument("--strict", action="store_true", help="exit 1 when there are warnings")
     parser.epilog = "example:\n  apis-rules rollback --unit E001\n  apis-rules rollback --state state/E001 --to 3fb2"
 
@@ -36,15 +40,28 @@ def run(args: argparse.Namespace) -> int:
     for policy in policies:
         if in_force.get(policy.path) != policy.content_hash:
             message = f"the policy of version {version.number} is another one; the file stays as it is"
-            findings.warning(Location(policy.path), "AR309", message, "apis-rules policy publish changes it for all")
+            hint = "--policy FILE writes it there, and 'apis-rules policy publish FILE' puts it in force for all"
+            findings.warning(Location(policy.path), "AR309", message, hint)
     try:
         written = store.restore(replace(version, files=tuple(k for k in version.files if k not in policies)))
     except OSError as error:
         refuse("--state", f"{error.filename or 'a file'} cannot be written: {error.strerror}", "the others are written")
+    if args.policy is not None:
+        _write_policy(policies, args.policy)
     for path in written:
         print(f"{path} is as in version {version.number}")
     print(f"version {version.number} ({short(version)}) of {version.since_utc}: {len(written)} files changed")
     return finish(findings.sorted(), strict=args.strict)
+
+
+def _write_policy(policies: Sequence[KeptFile], file: Path) -> None:
+    if not policies:
+        refuse("--policy", "that version has no policy", "apis-rules history lists them")
+    try:
+        write_whole(file, policies[0].text)
+    except OSError as error:
+        refuse("--policy", f"{file} cannot be written: {error.strerror}")
+    print(f"{file} is the policy of that version; 'apis-rules policy publish {file}' puts it in force for all")
 
 
 def _version(store: VersionStore, wanted: str | None) -> Version:
