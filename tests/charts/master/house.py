@@ -71,6 +71,7 @@ class House:
         reachable: whether the community hears the node, and it the community.
         refuse_next, lose_next: so many of the next writes fail, or are carried out without an answer.
         mute_next: so many of the next outcomes are lost on their way.
+        guarded: whether a parent process goes on where this one dies.
         deal_of: the rank of an order that came here -> its deal.
     """
 
@@ -103,6 +104,7 @@ class House:
     told: list[str] = field(default_factory=list)
     due_s: float = float("inf")
     due_ticket: int = 0
+    guarded: bool = True
     deal_of: dict[tuple[int, int], str | None] = field(default_factory=dict)
 
     @property
@@ -188,14 +190,21 @@ class House:
                 self.told.append(problem)
 
     def supervise(self) -> None:
-        """The parent process: a converter that needs a voltage is put to WAIT while nobody drives it."""
+        """The parent process puts a converter that nobody drives to WAIT: one that holds, when its own time is out."""
         self.world.move_to_now()
-        if self.record is None and self.mode.current_controlled:
+        if self.record is not None or not self.guarded or self.mode is WAIT:
+            return
+        refreshed_at_s = self.disk.refreshed_at_s if self.disk else None
+        until_s = (refreshed_at_s or 0.0) + dict(self.world.times)["holder_dead_man_s"]
+        if self.mode is VR and self.world.now_s < until_s:
+            self.world.at(until_s, self.unit_id, "supervise")
+        else:
             self._switch(Stop(0.0))
 
     def restart(self) -> None:
         """The parent process starts the node again."""
         if self.record is None:
+            self.guarded = True
             self.start()
 
     def rejoin(self) -> None:

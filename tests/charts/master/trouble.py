@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 RISKY = 0.5
 """How often the unit that dies is one whose partner's stop would overload the holder, where there is one."""
 
+GUARDED = 0.7
+"""How often only a process dies; else the whole machine does, and its converter goes on for ever."""
+
 HANDING = ("announcing", "taking", "settling", "yielding", "straightening", "withdrawing", "restoring")
 SUPERVISOR_S = 3.0
 KNOWN_TO_WH_PER_A = 0.6
@@ -193,6 +196,7 @@ class Trouble:
         busy = house.record.step is not None
         if house.mode is not WAIT and self._would_overload(house):
             self.hazards["a dead party whose partner's stop would overload the holder"] += 1
+        house.guarded = self.random.random() < GUARDED
         house.kill()
         if busy:
             self.hazards["a write that lands after its process died"] += 1
@@ -338,6 +342,7 @@ class Trouble:
         for house in world.houses.values():
             house.reachable, house.driver_up, house.device_s = True, True, 0.03
             house.refuse_next = house.lose_next = house.mute_next = 0
+            house.guarded = True
             if house.record is None:
                 house.start()
         world.reaction, world.store_up, world.forget_next, world.crash_after = None, True, 0, None

@@ -109,6 +109,9 @@ class World(Store):
         self.late_deals: set[str | None] = set()
         self.overtaken = 0
         self.last_stop: dict[str, int] = {}
+        self.forgotten_pair: set[str | None] = set()
+        self.two_since_s = float("inf")
+        self.two_for_long = False
         self.snapshots: list[dict[str, tuple[bytes, int]]] = []
         self.bus = Bus(self.now_s)
         self.houses = self.bus.houses = {u: House(u, self, rate=rate) for u in unit_ids.split()}
@@ -193,6 +196,8 @@ class World(Store):
     def go_back(self, store: dict[str, tuple[bytes, int]]) -> None:
         """The store is an earlier one. Revisions go on, so that nothing is mistaken for what it was."""
         self.kill_master()
+        if self.grid.next_holder is not None:
+            self.forgotten_pair = {self.grid.holder, self.grid.next_holder}
         for key in list(self.values):
             self.put(key, None)
         for key, (value, _) in store.items():
@@ -371,9 +376,8 @@ class World(Store):
     def check(self) -> None:
         """Invariants of the safety case that can be seen from outside at any moment."""
         holding = [h for h in self.houses.values() if h.mode is VR]
-        pair = {self.grid.holder, self.grid.next_holder}
-        handing = len(holding) == 2 and {h.unit_id for h in holding} == pair and all(h.droop > 0 for h in holding)
-        assert len(holding) <= 1 or handing, f"two voltage references\n{self.describe()}"
+        assert len(holding) <= 1 or self._hands_over(holding), f"two voltage references\n{self.describe()}"
+        self._check_duration(holding)
         for unit_id, house in self.houses.items():
             self.peak_a[unit_id] = max(self.peak_a.get(unit_id, 0.0), abs(house.grid_current_a()))
             if house.mode is not WAIT and house.unit_id not in self.active.units and not self.amnesia:
@@ -381,6 +385,21 @@ class World(Store):
         assert all(len(records) == 1 for records in self.stream.values())
         assert all(at_s < until_s for at_s, until_s in self.acted)
         assert self.epochs == sorted(set(self.epochs))
+
+    def _hands_over(self, holding: list[House]) -> bool:
+        """Whether these units hold the voltage together as they should: both droop, by the record or the last one."""
+        pairs = ({self.grid.holder, self.grid.next_holder}, self.forgotten_pair)
+        return len(holding) == 2 and {h.unit_id for h in holding} in pairs and all(h.droop > 0 for h in holding)
+
+    def _check_duration(self, holding: list[House]) -> None:
+        """Two hold the voltage for no longer than the hand-over's limit; where one is cut off, until its own time."""
+        if len(holding) == 2:
+            self.two_since_s = min(self.two_since_s, self.now_s)
+            self.two_for_long = self.two_for_long or any(not h.guarded for h in holding)
+            return
+        limit_s = dict(self.times)["holder_dead_man_s"] + 1.0
+        assert self.two_for_long or self.now_s - self.two_since_s <= limit_s, f"two for too long\n{self.describe()}"
+        self.two_since_s, self.two_for_long = float("inf"), False
 
     def describe(self) -> str:
         """Everything, for a failed assertion."""
