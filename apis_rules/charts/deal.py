@@ -44,7 +44,7 @@ def make_deal(given: Mapping[str, Any]) -> Deal:
 def make_context(given: Mapping[str, Any]) -> DealContext:
     """Return the context from what a walk says: times and numbers, the surroundings by their names."""
     around = dict(given.get("around", {}))
-    for name in ("busy", "silent", "excluded"):
+    for name in ("holding", "busy", "silent", "excluded"):
         around[name] = frozenset(around.get(name, ()))
     return DealContext(**{"time": "2026/01/01-12:00:00", **given, "around": Surroundings(**around)})
 

@@ -192,6 +192,17 @@ def holders(round_: Round) -> tuple[str, ...]:
     return tuple(u for u in (grid.holder, grid.next_holder) if u is not None)
 
 
+def holding(round_: Round) -> frozenset[str]:
+    """Return the units that hold the voltage: the recorded holder, and the one that takes over once it does as well."""
+    grid = round_.grid
+    if grid.holder is None or grid.state in DEAD_GRID:
+        return frozenset()
+    other = round_.unit(grid.next_holder) if grid.next_holder else None
+    if other is not None and other.mode is ConverterMode.VOLTAGE_REFERENCE:
+        return frozenset({grid.holder, other.unit_id})
+    return frozenset({grid.holder})
+
+
 def expected_modes(round_: Round, unit_id: str) -> frozenset[ConverterMode]:
     """Return the modes that the records ask of the unit, WAIT aside."""
     modes: set[ConverterMode] = set()

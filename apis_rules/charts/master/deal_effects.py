@@ -197,12 +197,12 @@ def adjust(draft: Draft[Deal]) -> None:
 def note_target(draft: Draft[Deal]) -> None:
     """Write what the voltage reference should show afterwards, and how far its meter and the set-points differ now."""
     context, deal = draft.context, draft.record
-    holder = context.around.holder
+    holding = context.around.holding
     current_a = deal.record.deal_grid_current_a
-    drift_a = 0.0 if holder is None or context.holder_a is None else context.holder_a - context.expected_a
+    drift_a = 0.0 if not holding or context.holder_a is None else context.holder_a - context.expected_a
     target_a = context.expected_a + drift_a
     reference = context.reference_unit_id or reference_of(deal)
-    if holder is None or holder == reference:
+    if not holding or reference in holding:
         target_a += current_a if reference == deal.record.charge_unit_id else -current_a
     _detail(draft, drift_a=round(drift_a, 6), trials=0)
     _record(draft, compensation_target_voltage_reference_grid_current_a=round(target_a, 6))

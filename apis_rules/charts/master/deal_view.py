@@ -225,11 +225,11 @@ def _is_holder_read(round_: Round) -> bool:
 
 
 def _others_span_a(round_: Round, deal: Deal) -> tuple[float, float]:
-    holder = round_.grid.holder
-    low_a, high_a = round_.load.holder_span_a(holder)
+    holding = accounts.holding(round_)
+    low_a, high_a = round_.load.holder_span_a(holding)
     counted = round_.deals[deal.record.deal_id]
     for unit_id in deal.record.units:
-        if unit_id != holder and unit_id not in round_.exclusions and side_of(counted, unit_id).on:
+        if unit_id not in holding and unit_id not in round_.exclusions and side_of(counted, unit_id).on:
             least_a, most_a = signed_span_a(counted, unit_id)
             low_a, high_a = low_a + most_a, high_a + least_a
     return low_a, high_a
@@ -330,7 +330,7 @@ def deal_context(round_: Round, deal: Deal, reason: str) -> DealContext:
         reason=reason or never or "",
         reference_unit_id=reference,
         around=Surroundings(
-            holder=holder,
+            holding=accounts.holding(round_),
             others_a={u: round_.load.commanded_a(u) - (own[u].to_a if own[u].on else 0.0) for u in units},
             busy=frozenset(u for u in units if round_.load.on(u) - int(own[u].on and not own[u].leaving) > 0),
             low_a=low_a,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from apis_rules.charts.master.sides import side_of, signed_span_a
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from apis_rules.ports.types import Deal
 
@@ -51,13 +51,8 @@ class BusLoad:
         """Return the sum of the unit's shares as commanded, an absolute value."""
         return self._set.get(unit_id, 0.0)
 
-    def holder_span_a(self, holder: str | None) -> tuple[float, float]:
-        """Return the least and the most that *holder* may carry: the opposite of all others together."""
-        low_a = sum(a for unit_id, a in self._low.items() if unit_id != holder)
-        high_a = sum(a for unit_id, a in self._high.items() if unit_id != holder)
+    def holder_span_a(self, holding: Collection[str]) -> tuple[float, float]:
+        """Return the least and the most that the units *holding* may carry: the opposite of all others together."""
+        low_a = sum(a for unit_id, a in self._low.items() if unit_id not in holding)
+        high_a = sum(a for unit_id, a in self._high.items() if unit_id not in holding)
         return -high_a - self._excluded_a, -low_a + self._excluded_a
-
-    def expected_a(self, holder: str | None) -> float:
-        """Return what the set-points make of the holder's current."""
-        low_a, high_a = self.holder_span_a(holder)
-        return (low_a + high_a) / 2

@@ -28,10 +28,10 @@ class Surroundings:
     """What the rest of the grid means for one deal.
 
     Attributes:
-        holder: the unit that holds the voltage; its current is nobody's set-point.
+        holding: the units that hold the voltage, two inside a hand-over; their current is nobody's set-point.
         others_a: unit → what the unit's other deals make it carry, an absolute value.
         busy: units that have other deals, switched on.
-        low_a, high_a: the holder's current without this deal's sides at other units; charging positive. Two numbers,
+        low_a, high_a: what those carry without this deal's sides at other units; charging positive. Two numbers,
             since a command without an outcome may or may not have been carried out.
         limit_a: the holder's capacity.
         capacity_a: unit → its capacity.
@@ -39,7 +39,7 @@ class Surroundings:
         excluded: units declared cut off; what they may carry is counted in *low_a* and *high_a*.
     """
 
-    holder: str | None = None
+    holding: frozenset[str] = frozenset()
     others_a: Mapping[str, float] | None = None
     busy: frozenset[str] = frozenset()
     low_a: float = 0.0
@@ -120,11 +120,11 @@ def switch_off(deal: Deal, unit_id: str) -> Deal:
 def permitted_a(deal: Deal, unit_id: str, wanted_a: float, around: Surroundings) -> float:
     """Return how far the side of *unit_id* may go towards *wanted_a* at once, in A, without overloading the holder."""
     side = side_of(deal, unit_id)
-    if around.holder is None or around.holder == unit_id:
+    if not around.holding or unit_id in around.holding:
         return wanted_a
     partner = next(u for u in deal.record.units if u != unit_id)
     low_a, high_a = around.low_a, around.high_a
-    if partner != around.holder and partner not in around.excluded:
+    if partner not in around.holding | around.excluded:
         least_a, most_a = signed_span_a(deal, partner)
         low_a, high_a = low_a - most_a, high_a - least_a
     sign = 1.0 if direction_of(deal, unit_id) is Direction.CHARGE else -1.0
@@ -144,7 +144,7 @@ def plan_up(deal: Deal, around: Surroundings, *, reference_only: bool) -> tuple[
     order = (reference_of(deal),) if reference_only else (partner_of(deal), reference_of(deal))
     for unit_id in order:
         side = side_of(deal, unit_id)
-        if unit_id == around.holder or (side.on and side.to_a >= wanted_a - SMALL_A and side.set_a == side.to_a):
+        if unit_id in around.holding or (side.on and side.to_a >= wanted_a - SMALL_A and side.set_a == side.to_a):
             continue
         target_a = max(side.to_a, permitted_a(deal, unit_id, wanted_a, around))
         step_a = target_a - side.to_a
@@ -178,7 +178,7 @@ def plan_down(deal: Deal, around: Surroundings, *, reference_too: bool) -> tuple
         order = (reference,) if reference_too else ()
     for unit_id in order:
         side = side_of(deal, unit_id)
-        if unit_id == around.holder or unit_id in around.silent or not side.on:
+        if unit_id in around.holding | around.silent or not side.on:
             continue
         target_a = min(side.to_a, permitted_a(deal, unit_id, 0.0, around))
         moves = side.to_a - target_a

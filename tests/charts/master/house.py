@@ -78,6 +78,7 @@ class House:
     unit_id: str
     world: World = field(repr=False)
     capacity_a: float = 2.3
+    allowance_a: float = 0.125
     sensor_a: float = 0.0
     rsoc: float = 60.0
     rate: float = 10.0

@@ -173,6 +173,31 @@ def test_a_step_that_the_unit_refuses(step: str, goes_back: bool, failures: int)
     assert_closed(world)
 
 
+@pytest.mark.parametrize("excluded", [True, False])
+@pytest.mark.parametrize("step", ["announcing", "taking", "settling", "yielding", "straightening"])
+def test_a_drain_in_the_middle_of_a_hand_over_stops_the_currents_first(step: str, excluded: bool) -> None:
+    """Whoever holds the voltage by then is no party with a current to be stepped; nobody's voltage goes too early."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002", current_a=2.0))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E004", "E003", current_a=2.0))
+    world.run_until(lambda w: w.state_of("d2") == "started")
+    if excluded:
+        world.houses["E001"].reachable = False
+        world.run(3.0)
+        world.exclude("E001")
+    world.ask_stop("d1", "E002")
+    world.run_until(lambda w: w.grid.state == step)
+    world.reaction = Reaction(ReactionKind.DRAIN, "a hazard")
+    world.touch()
+    world.run_until(lambda w: off(w, "E004"), TIMES["drain_s"] - 1.0)
+    assert world.grid.state == "draining"
+    assert world.bus.voltage_v > 300
+    world.run_until(lambda w: w.ended, 20)
+    assert not [p for p in world.problems if "stop_failed" in p]
+    assert {i: len(r) for i, r in world.stream.items()} == {"d1": 1, "d2": 1}
+
+
 def test_a_dead_party_whose_partners_stop_would_overload_the_holder() -> None:
     """The holder's own deals stop first, the living partner last; the holder stays within its limit all the time."""
     world = World()

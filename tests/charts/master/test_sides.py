@@ -28,7 +28,7 @@ def at_holder(deal: Deal, around: Surroundings) -> tuple[float, float]:
     """What the holder may carry, least and most."""
     low_a, high_a = around.low_a, around.high_a
     for unit_id in deal.record.units:
-        if unit_id != around.holder and side_of(deal, unit_id).on:
+        if unit_id not in around.holding and side_of(deal, unit_id).on:
             least_a, most_a = signed_span_a(deal, unit_id)
             low_a, high_a = low_a - most_a, high_a - least_a
     return low_a, high_a
@@ -44,7 +44,7 @@ def test_both_sides_get_there_within_the_holders_limit(
     deal = make_deal("d1", "E001", "E002", current_a=current_a)
     detail = deal.detail.model_copy(update={"reference_unit_id": reference})
     deal = deal.model_copy(update={"detail": detail})
-    around = Surroundings(holder="E009", low_a=base * limit_a, high_a=base * limit_a, limit_a=limit_a)
+    around = Surroundings(holding=frozenset({"E009"}), low_a=base * limit_a, high_a=base * limit_a, limit_a=limit_a)
     steps = 0
     for up in (True, False):
         for _ in range(400):
@@ -71,7 +71,7 @@ def test_both_sides_get_there_within_the_holders_limit(
 def test_a_unit_of_two_deals_is_commanded_their_sum(first: float, second: float) -> None:
     """A command carries the whole unit's current; the end of one deal leaves the other's."""
     deal = make_deal("d2", "E001", "E002", current_a=second)
-    around = Surroundings(holder="E002", busy=frozenset({"E001"}), others_a={"E001": first})
+    around = Surroundings(holding=frozenset({"E002"}), busy=frozenset({"E001"}), others_a={"E001": first})
     deal, order = plan_up(deal, around, reference_only=False)
     assert order is not None
     assert order.name is CommandName.CURRENT
@@ -86,7 +86,7 @@ def test_a_unit_of_two_deals_is_commanded_their_sum(first: float, second: float)
 def test_a_side_is_off_only_when_its_stop_is_confirmed() -> None:
     """A start without an outcome counts as carried out until a stop is."""
     deal = make_deal("d1", "E001", "E002")
-    around = Surroundings(holder="E002")
+    around = Surroundings(holding=frozenset({"E002"}))
     deal = deal.model_copy(update={"detail": deal.detail.model_copy(update={"reference_unit_id": "E002"})})
     deal, order = plan_up(deal, around, reference_only=False)
     assert order is not None
@@ -127,7 +127,7 @@ def test_the_load_is_the_same_however_it_came_about(given_deals: list[tuple[str,
             for d in deals[1:]
             if unit_id in d.record.units
         )
-        assert load.expected_a(unit_id) == pytest.approx(own_a, abs=1e-6)
+        assert load.holder_span_a({unit_id}) == pytest.approx((own_a, own_a), abs=1e-6)
 
 
 def test_an_excluded_unit_may_carry_its_last_current_either_way() -> None:
@@ -135,8 +135,8 @@ def test_an_excluded_unit_may_carry_its_last_current_either_way() -> None:
     deal = make_deal("d1", "E001", "E002")
     side = DealSide(on=True, set_a=1.0, to_a=1.0)
     deal = deal.model_copy(update={"detail": deal.detail.model_copy(update={"discharge": side})})
-    assert BusLoad([deal], {}).holder_span_a("E009") == (1.0, 1.0)
-    assert BusLoad([deal], {"E001": 1.0}).holder_span_a("E009") == (-1.0, 1.0)
+    assert BusLoad([deal], {}).holder_span_a({"E009"}) == (1.0, 1.0)
+    assert BusLoad([deal], {"E001": 1.0}).holder_span_a({"E009"}) == (-1.0, 1.0)
 
 
 def test_a_silent_partner_is_passed_over() -> None:
@@ -145,7 +145,7 @@ def test_a_silent_partner_is_passed_over() -> None:
     side = DealSide(on=True, set_a=1.0, to_a=1.0)
     detail = deal.detail.model_copy(update={"charge": side, "discharge": side, "reference_unit_id": "E002"})
     deal = deal.model_copy(update={"detail": detail})
-    around = Surroundings(holder="E009", limit_a=2.3, silent=frozenset({"E001"}))
+    around = Surroundings(holding=frozenset({"E009"}), limit_a=2.3, silent=frozenset({"E001"}))
     assert plan_down(deal, around, reference_too=False)[1] is None
     order = plan_down(deal, around, reference_too=True)[1]
     assert order is not None

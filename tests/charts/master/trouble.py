@@ -109,6 +109,7 @@ class Trouble:
     Attributes:
         touched: units to which something happened.
         disturbed: deals that ran meanwhile: whose energy flowed where is not known exactly.
+        scrammed: whether everything was stopped at once: then nobody waits for anybody.
     """
 
     def __init__(self, start: str, seed: int) -> None:
@@ -116,6 +117,7 @@ class Trouble:
         self.world = thaw(starts()[start])
         self.touched: set[str] = set()
         self.disturbed: set[str] = set()
+        self.scrammed = False
         self.hazards: Counter[str] = Counter()
         self.done: list[str] = []
         self.number = 0
@@ -131,6 +133,7 @@ class Trouble:
 
     def _touch(self, house: House) -> None:
         self.touched.add(house.unit_id)
+        self.world.troubled_s = self.world.now_s
         self.disturbed |= self.world.deals.keys()
 
     def _holder(self) -> House | None:
@@ -267,6 +270,7 @@ class Trouble:
                 self.hazards["the holder's own alarm, without a hard limit"] += 1
 
     def scram(self) -> None:
+        self.scrammed = True
         self.world.reaction = Reaction(ReactionKind.SCRAM, "HARDWARE:GLOBAL:ERROR")
         self.world.touch()
         self.world.run(self.random.choice((0.05, 2.0, 8.0)))
@@ -366,6 +370,16 @@ class Trouble:
         for (record,) in world.stream.values():
             assert record.deactivate_date_time, record
         self._check_energy()
+        self._check_currents()
+
+    def _check_currents(self) -> None:
+        """Where everybody did what was planned, every unit stayed within its limits at every step of it."""
+        alone = any("deserted" in h.told for h in self.world.houses.values())
+        if self.touched or self.scrammed or alone:
+            return
+        for unit_id, house in self.world.houses.items():
+            limit_a = house.capacity_a + house.allowance_a
+            assert self.world.peak_a.get(unit_id, 0.0) <= limit_a, f"{unit_id}: {self.world.peak_a}"
 
     def _check_energy(self) -> None:
         """Of each unit that nothing happened to, the energy of all its deals is what its meter saw."""

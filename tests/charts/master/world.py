@@ -112,6 +112,7 @@ class World(Store):
         self.forgotten_pair: set[str | None] = set()
         self.two_since_s = float("inf")
         self.two_for_long = False
+        self.troubled_s = float("-inf")
         self.snapshots: list[dict[str, tuple[bytes, int]]] = []
         self.bus = Bus(self.now_s)
         self.houses = self.bus.houses = {u: House(u, self, rate=rate) for u in unit_ids.split()}
@@ -267,7 +268,7 @@ class World(Store):
     def _unit_picture(self, house: House) -> UnitPicture:
         return UnitPicture(
             unit_id=house.unit_id,
-            limits=UnitLimits(house.capacity_a, 0.125, 6.5),
+            limits=UnitLimits(house.capacity_a, house.allowance_a, 6.5),
             boot=house.boot,
             data=house.data,
             read_at_s=house.read_at_s,
@@ -392,13 +393,17 @@ class World(Store):
         return len(holding) == 2 and {h.unit_id for h in holding} in pairs and all(h.droop > 0 for h in holding)
 
     def _check_duration(self, holding: list[House]) -> None:
-        """Two hold the voltage for no longer than the hand-over's limit; where one is cut off, until its own time."""
+        """Two hold the voltage for no longer than until the own time of one that is cut off meanwhile is over.
+
+        A new master has the hand-over's time anew. A machine that is dead as a whole is nobody's to stop.
+        """
         if len(holding) == 2:
             self.two_since_s = min(self.two_since_s, self.now_s)
             self.two_for_long = self.two_for_long or any(not h.guarded for h in holding)
             return
+        since_s = max(self.two_since_s, self.term_started_s, self.troubled_s)
         limit_s = dict(self.times)["holder_dead_man_s"] + 1.0
-        assert self.two_for_long or self.now_s - self.two_since_s <= limit_s, f"two for too long\n{self.describe()}"
+        assert self.two_for_long or self.now_s - since_s <= limit_s, f"two for too long\n{self.describe()}"
         self.two_since_s, self.two_for_long = float("inf"), False
 
     def describe(self) -> str:
