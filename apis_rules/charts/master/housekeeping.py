@@ -11,7 +11,7 @@ from apis_rules.charts.master.sides import direction_of, side_of, switch_off, wi
 from apis_rules.ports.types import ActiveUnit, CommandName, ConverterMode, Direction, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from apis_rules.charts.master.picture import UnitPicture
     from apis_rules.charts.master.round import Round
@@ -93,12 +93,10 @@ def book_energy(round_: Round) -> None:
 def _look_after_switch(round_: Round, deal: Deal) -> None:
     """Ask for the power that a switch has led to as soon as it is over: the next one may come at any moment.
 
-    A reading that was taken while the command was still at work does not show it. Whoever holds the voltage carries
-    what any unit's switch changes.
+    A reading that was taken while the command was still at work does not show it.
     """
     for unit_id in deal.record.units:
-        ended = round_.ended.values() if unit_id in accounts.holders(round_) else (round_.ended.get(unit_id),)
-        ended_s = max((at_s for at_s in ended if at_s is not None), default=float("-inf"))
+        ended_s = max(round_.ended.get(u, float("-inf")) for u in _switching(round_, deal, unit_id))
         unit = round_.unit(unit_id)
         if unit is not None and unit.read_at_s < ended_s:
             round_.want(unit_id)
@@ -127,8 +125,16 @@ def _booked(round_: Round, deal: Deal, shares: Mapping[str, float]) -> Deal:
         charges = direction_of(deal, unit_id) is Direction.CHARGE
         power_w = (unit.battery_power_w if charges else -unit.battery_power_w) * share
         lead_s = 2 * round_.settings.stop_lead_s
-        deal = with_side(deal, unit_id, book(side, clock.unit_s, power_w, rate=clock.rate, lead_s=lead_s))
+        booked = book(side, clock.unit_s, power_w, rate=clock.rate, lead_s=lead_s)
+        if round_.sent.keys() & _switching(round_, deal, unit_id):
+            booked = mark_switch(booked, clock.unit_s)  # the command is still at work, and may outlive this term
+        deal = with_side(deal, unit_id, booked)
     return deal
+
+
+def _switching(round_: Round, deal: Deal, unit_id: str) -> Collection[str]:
+    """Return the units whose commands change what *unit_id* carries: its deal's, or any where it holds the voltage."""
+    return round_.picture.units.keys() if unit_id in accounts.holders(round_) else deal.record.units
 
 
 def _through_a(round_: Round, deal: Deal) -> float:
@@ -146,14 +152,17 @@ def _carried_a(round_: Round, deal: Deal, unit_id: str) -> float:
 
 
 def book_before_switch(round_: Round, commanded: Iterable[str]) -> None:
-    """Book the energy of the units *commanded*, and of those that hold the voltage, up to now: their power may change.
+    """Book the energy of deals whose units are *commanded*, and of who holds the voltage, up to now: it may change.
 
-    What one side does for a moment without the other passes through the unit that holds the voltage.
+    What one side does for a moment without the other passes through the unit that holds the voltage, and not from
+    side to side: what counts as the deal's changes at both.
     """
-    changing = {*commanded, *accounts.holders(round_)}
+    switched, holders = set(commanded), accounts.holders(round_)
     for deal_id, deal in list(round_.deals.items()):
-        marked = deal
-        for unit_id in changing.intersection(deal.record.units) if deal.detail.flowing else ():
+        if not deal.detail.flowing:
+            continue
+        marked, units = deal, deal.record.units
+        for unit_id in units if switched.intersection(units) else (u for u in units if u in holders):
             clock = round_.clocks.get(unit_id)
             if clock is not None and accounts.is_fresh(round_, unit_id):
                 marked = with_side(marked, unit_id, mark_switch(side_of(marked, unit_id), clock.at(round_.now_s)))

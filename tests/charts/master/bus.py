@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.charts.master.sides import side_of
 from apis_rules.ports.types import ConverterMode
 
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ class Bus:
         return missing_v if abs(missing_v) > 1e-9 else 0.0
 
     def _account(self, piece_s: float, deals: Mapping[str, Deal]) -> None:
+        currents = self.currents_a()
         powers = {
             unit_id: abs(self.power_w(current_a)) * piece_s * self.houses[unit_id].rate / 3600
-            for unit_id, current_a in self.currents_a().items()
+            for unit_id, current_a in currents.items()
             if self.houses[unit_id].mode is not ConverterMode.WAIT
         }
         if not powers:
@@ -94,10 +96,20 @@ class Bus:
         for deal_id, deal in deals.items():
             detail, units = deal.detail, deal.record.units
             if detail.charge.on and detail.discharge.on and all(u in powers for u in units):
-                for unit_id in units:
-                    shares.setdefault(unit_id, []).append((deal_id, deal.record.deal_grid_current_a))
+                through_a = min(self._carried_a(deal, unit_id, currents, deals) for unit_id in units)
+                for unit_id in units if through_a > 0 else ():
+                    shares.setdefault(unit_id, []).append((deal_id, through_a))
         for unit_id, owners in shares.items():
             whole_a = sum(a for _, a in owners)
             for deal_id, current_a in owners:
                 key = (deal_id, unit_id)
                 self.true_wh[key] = self.true_wh.get(key, 0.0) + powers[unit_id] * current_a / whole_a
+
+    def _carried_a(self, deal: Deal, unit_id: str, currents: Mapping[str, float], deals: Mapping[str, Deal]) -> float:
+        """What the unit truly carries for the deal; who holds the voltage carries whatever its partners do."""
+        whole_a = deal.record.deal_grid_current_a
+        if self.houses[unit_id].mode is ConverterMode.VOLTAGE_REFERENCE:
+            return whole_a
+        others = (side_of(d, unit_id) for d in deals.values() if d is not deal and unit_id in d.record.units)
+        others_a = sum(min(side.set_a, side.to_a) for side in others)
+        return max(0.0, min(whole_a, abs(currents[unit_id]) - others_a))
