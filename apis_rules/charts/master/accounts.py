@@ -100,7 +100,7 @@ def _observe_silence(round_: Round) -> None:
     round_.absent = {
         unit_id: round_.absent.get(unit_id, 0.0) + max(0.0, passed_s)
         for unit_id in watched
-        if is_silent(round_, unit_id) or is_unaccounted(round_, unit_id)
+        if not is_fresh(round_, unit_id) or is_unaccounted(round_, unit_id)
     }
 
 
@@ -126,8 +126,13 @@ def is_silent(round_: Round, unit_id: str) -> bool:
 
 
 def is_absent(round_: Round, unit_id: str) -> bool:
-    """Whether the unit has been silent or unaccounted for as long as others' deals wait for it."""
-    return round_.absent.get(unit_id, 0.0) >= round_.settings.absence_s
+    """Whether the unit has been away for as long as others' deals wait for it.
+
+    It counts from its last fresh answer; a command to it that is still in time is waited for all the same.
+    """
+    if round_.absent.get(unit_id, 0.0) < round_.settings.absence_s:
+        return False
+    return is_silent(round_, unit_id) or is_unaccounted(round_, unit_id)
 
 
 def is_given_up(round_: Round, unit_id: str) -> bool:

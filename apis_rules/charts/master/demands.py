@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from apis_rules.charts.master import accounts
 from apis_rules.charts.master.on_purpose import event_on_purpose
 from apis_rules.charts.master.picture import ReactionKind
+from apis_rules.charts.master.round import AGAIN_S
 from apis_rules.charts.master.sides import side_of
 from apis_rules.ports.types import OperationMode
 
@@ -71,10 +72,10 @@ def _why_unsafe(round_: Round) -> str | None:
     for unit_id, absent_s in sorted(round_.absent.items()):
         if unit_id not in round_.active and unit_id not in accounts.holders(round_):
             continue
-        if absent_s >= round_.settings.absence_s:
+        if accounts.is_absent(round_, unit_id):
             round_.report("silent", unit_id)
             return f"{unit_id} is unaccounted for since {absent_s:.0f} s"
-        round_.due(round_.now_s + round_.settings.absence_s - absent_s)
+        round_.due(round_.now_s + max(AGAIN_S, round_.settings.absence_s - absent_s))
     return None
 
 

@@ -105,7 +105,7 @@ class House:
     told: list[str] = field(default_factory=list)
     due_s: float = float("inf")
     due_ticket: int = 0
-    guarded: bool = True
+    guarded: bool = False
     deal_of: dict[tuple[int, int], str | None] = field(default_factory=dict)
 
     @property
@@ -205,7 +205,6 @@ class House:
     def restart(self) -> None:
         """The parent process starts the node again."""
         if self.record is None:
-            self.guarded = True
             self.start()
 
     def rejoin(self) -> None:

@@ -74,6 +74,20 @@ def test_a_holder_that_is_cut_off_for_less_than_the_absence_time_is_waited_for(a
     assert_closed(world)
 
 
+@pytest.mark.parametrize("step", ["joining", "warming_up"])
+def test_a_party_that_dies_while_a_command_to_it_is_open_is_away_since_its_last_answer(step: str) -> None:
+    """The absence time and the command's run side by side: others' deals are drained when both are over."""
+    world = World()
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004"))
+    world.run_until(lambda w: w.state_of("d2") == step)
+    world.houses["E004" if step == "joining" else "E003"].kill()
+    died_s = world.now_s
+    world.run_until(lambda w: off(w, "E001"), 60)
+    assert world.now_s - died_s <= max(TIMES["absence_s"], world.settings.command_limit_s) + TIMES["drain_s"]
+
+
 def test_a_holder_that_is_cut_off_for_good_outlives_those_who_need_its_voltage() -> None:
     """After the absence time the bus is drained; the holder goes by itself when its own time is over."""
     world = two_deals()

@@ -346,7 +346,6 @@ class Trouble:
         for house in world.houses.values():
             house.reachable, house.driver_up, house.device_s = True, True, 0.03
             house.refuse_next = house.lose_next = house.mute_next = 0
-            house.guarded = True
             if house.record is None:
                 house.start()
         world.reaction, world.store_up, world.forget_next, world.crash_after = None, True, 0, None

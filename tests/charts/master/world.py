@@ -399,7 +399,7 @@ class World(Store):
         """
         if len(holding) == 2:
             self.two_since_s = min(self.two_since_s, self.now_s)
-            self.two_for_long = self.two_for_long or any(not h.guarded for h in holding)
+            self.two_for_long = self.two_for_long or any(h.record is None and not h.guarded for h in holding)
             return
         since_s = max(self.two_since_s, self.term_started_s, self.troubled_s)
         limit_s = dict(self.times)["holder_dead_man_s"] + 1.0
