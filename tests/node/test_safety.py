@@ -88,6 +88,7 @@ def test_a_current_that_gets_lost_stops_the_community() -> None:
             await w.until(lambda: w.records.grid()[0].state == "dead" and not w.records.deals(), 60, "not at rest")
             w.check_still()
             w.check_books()
+            assert len([e for e in w.events("G04") if e.level is Level.ERROR]) == 1, "told again while it is answered"
 
     run_virtual(scene())
 
