@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.faults.rows import Result, Row
 
 HEADINGS = ("fault", "reaction", "error", "told s", "safe s", "trades s", "lost")
-WIDTHS = (30, 37, 18, 7, 30, 10, 5)
+WIDTHS = (30, 41, 18, 7, 30, 10, 5)
 
 
 async def try_simulated(row: Row) -> Result:
