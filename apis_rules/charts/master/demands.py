@@ -69,6 +69,9 @@ def _why_unsafe(round_: Round) -> str | None:
         return picture.reaction.reason
     if picture.amnesia:
         return "the store was lost or went back"
+    for unit_id in accounts.holders(round_):
+        if unit_id in round_.exclusions:
+            return f"{unit_id}, which may hold the voltage, is excluded: {round_.exclusions[unit_id].exclusion}"
     for unit_id, absent_s in sorted(round_.absent.items()):
         if unit_id not in round_.active and unit_id not in accounts.holders(round_):
             continue

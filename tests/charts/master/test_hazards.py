@@ -360,6 +360,25 @@ def test_an_excluded_unit_blocks_nothing_and_is_counted() -> None:
     world.run_until(lambda w: w.state_of("d3") == "started", 20)
 
 
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_a_dead_holder_that_is_excluded_is_nobodys_voltage_any_more(cut_off: bool) -> None:
+    """What lives on its voltage is drained; with the bus dead the others go on, with a live one nothing begins."""
+    world = two_deals()
+    world.houses["E002"].kill()
+    world.run(4.0)
+    world.exclude("E002")
+    world.run_until(lambda w: off(w, "E003", "E004") and not w.deals, TIMES["drain_s"] + 2.0)
+    assert {i: r[0].unconfirmed for i, r in world.stream.items()} == {"d1": True, "d2": None}
+    if cut_off:
+        world.houses["E002"].mode = WAIT
+    world.create(make_deal("d3", "E001", "E004"))
+    world.run(25.0)
+    assert (world.state_of("d3") == "started") is cut_off
+    assert any("bus_not_dead" in p for p in world.problems) is not cut_off
+    if cut_off:
+        assert_closed(world)
+
+
 def test_a_deal_of_an_excluded_unit_ends_unconfirmed() -> None:
     """An operator's word closes the deal of a unit that cannot be asked any more."""
     world = two_deals()
