@@ -144,12 +144,13 @@ class Refresher:
     # The unit's own files.
 
     async def _look_at_files(self) -> None:
-        for source in self._sources:
-            now_s = self._board.clock.now_s()
-            if now_s < source.look_at_s:
-                continue
+        now_s = self._board.clock.now_s()
+        due = [source for source in self._sources if source.look_at_s <= now_s]
+        if not due:
+            return
+        looks = await self._blocking(lambda: [source.watch.look() for source in due])
+        for source, found in zip(due, looks, strict=True):
             source.look_at_s = now_s + self._period_s(source.name) / LOOKS_PER_PERIOD
-            found = await self._blocking(source.watch.look)
             if found is not None:
                 await self._judge(source, found)
 
