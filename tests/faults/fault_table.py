@@ -94,7 +94,8 @@ def main() -> int:
     parser.add_argument("--side-by-side", type=int, default=1, metavar="N", help="so many communities at a time")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    table = Table([row for row in ROWS if not args.faults or any(word in row.fault for word in args.faults)])
+    rows = [row for row in ROWS if not args.faults or any(word in row.fault for word in args.faults)]
+    table = Table([row for row in rows if not (args.simulated and row.supervised)])
     if args.simulated:
         table.simulated()
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import signal
 from abc import ABC, abstractmethod
@@ -85,6 +86,10 @@ class Place(ABC):
     @abstractmethod
     async def kill(self, unit_id: str) -> None:
         """End a node's processes at once."""
+
+    @abstractmethod
+    def signal_nodes(self, unit_id: str, number: signal.Signals) -> None:
+        """Send a signal to the node's process alone, not to its supervisor."""
 
     @abstractmethod
     async def start(self, unit_id: str) -> None:
@@ -174,6 +179,9 @@ class Simulated(Place):
     async def kill(self, unit_id: str) -> None:
         await self.w.kill(unit_id)
 
+    def signal_nodes(self, unit_id: str, number: signal.Signals) -> None:
+        raise NotImplementedError("there are no supervisors here")
+
     async def start(self, unit_id: str) -> None:
         self.w.start(unit_id)
 
@@ -260,6 +268,9 @@ class Real(Place):
 
     async def kill(self, unit_id: str) -> None:
         await asyncio.to_thread(self.programs[unit_id].kill)
+
+    def signal_nodes(self, unit_id: str, number: signal.Signals) -> None:
+        os.kill(self.programs[unit_id].nodes, number)
 
     async def start(self, unit_id: str) -> None:
         await asyncio.to_thread(self.programs[unit_id].__exit__)

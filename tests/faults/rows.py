@@ -8,6 +8,7 @@ the bus is drained.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ STEP_S = 0.5
 SCRAM_S = 5.0 + 1.0
 AWAY_S = 2.5 + 10.0 + 5.0 + 1.0
 DEAD_MAN_S = 20.0 + 1.0
+STALL_S, GUARD_S = 3.0, 3.0
 NOTICED_S = 25.0
 RECOVERED_S = 120.0
 LINES: Mapping[str, Any] = {
@@ -71,7 +73,7 @@ class Row:
         goes_on: the other units' deal is not disturbed.
         stops: the mode is stop afterwards.
         apart: needs a process for each node.
-        supervised: with their supervisors.
+        supervised: with their supervisors, which there are with real processes only.
         before_deals: the fault is there before the first deal.
     """
 
@@ -170,6 +172,14 @@ async def start_party(place: Place, scene: Scene) -> None:
     await place.start(scene.party)
 
 
+async def kill_nodes(place: Place, scene: Scene) -> None:
+    place.signal_nodes(scene.party, signal.SIGKILL)
+
+
+async def freeze_nodes(place: Place, scene: Scene) -> None:
+    place.signal_nodes(scene.party, signal.SIGSTOP)
+
+
 async def freeze_party(place: Place, scene: Scene) -> None:
     place.freeze(scene.party)
 
@@ -251,6 +261,10 @@ ROWS = (
         later=the_party, level=Level.WARN, apart=True),
     Row("frozen node", DRAIN, "silent", freeze_party, all_but_the_party, AWAY_S, thaw_party, later=the_party,
         level=Level.WARN, apart=True),
+    Row("dead node, its supervisor lives", "its supervisor sets WAIT, starts it", "", kill_nodes, the_party, GUARD_S,
+        nothing, goes_on=True, apart=True, supervised=True),
+    Row("frozen node, its supervisor lives", "ended after 3 s, WAIT, started", "", freeze_nodes, the_party,
+        STALL_S + GUARD_S, nothing, goes_on=True, apart=True, supervised=True),
     Row("lost master", "another one, then " + DRAIN, "G11", kill_master, all_but_the_master, AWAY_S + 6.0,
         start_master, later=lambda s: (s.master,), level=Level.WARN, apart=True),
     Row("two masters attempted", "the older one obeys, all goes on", "", second_master, nobody, 0.0, nothing,
