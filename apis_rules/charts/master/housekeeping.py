@@ -96,7 +96,8 @@ def _look_after_switch(round_: Round, deal: Deal) -> None:
     A reading that was taken while the command was still at work does not show it.
     """
     for unit_id in deal.record.units:
-        ended_s = max(round_.ended.get(u, float("-inf")) for u in _switching(round_, deal, unit_id))
+        ended = (round_.ended.get(u, float("-inf")) for u in _switching(round_, deal, unit_id))
+        ended_s = max(ended, default=float("-inf"))
         unit = round_.unit(unit_id)
         if unit is not None and unit.read_at_s < ended_s:
             round_.want(unit_id)
