@@ -63,7 +63,6 @@ async def measure() -> list[float]:
             (),
             None,
             None,
-            observe=False,
             accelerate=ACCELERATION,
             start_timeout_s=30.0,
             format="table",

@@ -137,7 +137,6 @@ async def open_node(
                 temporary=Path(tempfile.gettempdir()),
                 source=random.SystemRandom(),
                 refusal=f"it differs from what the community goes by, in {', '.join(differing)}" if differing else "",
-                observing=options.observe,
                 start_timeout_s=options.start_timeout_s,
                 ping=_watchdog_page(config.watchdog),
                 files=NodeFiles(

@@ -47,7 +47,6 @@ class RunOptions:
     nats: tuple[str, ...]
     for_s: float | None
     until_deals: int | None
-    observe: bool
     accelerate: float
     start_timeout_s: float
     format: str

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apis_rules.compose.options import NATS_URL_VARIABLE, STORE
+from apis_rules.compose.options import NATS_URL_VARIABLE, STORE, Running
 from apis_rules.compose.parent import Supervised
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
@@ -49,15 +49,28 @@ def named_urls(options: RunOptions) -> tuple[str, ...]:
     return tuple(url for url in named if url)
 
 
+def find_urls(options: RunOptions, sites: Sequence[Site]) -> tuple[str, ...]:
+    """Return where the shared state is, as the command, the environment or the configs say; empty where none does."""
+    return named_urls(options) or tuple(
+        sorted({url for site in sites if site.config for url in site.config.model.nats.urls})
+    )
+
+
+def running_of(urls: tuple[str, ...], site: Site, pid: int) -> Running:
+    """Return what verbs must know of the community that *site* belongs to."""
+    if site.config is None or site.policy is None:
+        raise ValueError("a node needs all four of its files")
+    config, policy = site.config.model, site.policy.model
+    members = tuple(policy.member_unit_ids)
+    return Running(urls, config.community_id, config.cluster_id, members, policy.operation_mode, pid)
+
+
 async def find_store(
     options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack, parent: Parent
 ) -> tuple[str, ...]:
     """Return the URLs of the shared state; start a server of our own where none is named."""
-    if urls := named_urls(options):
+    if urls := find_urls(options, sites):
         return urls
-    named = {url for site in sites if site.config for url in site.config.model.nats.urls}
-    if named:
-        return tuple(sorted(named))
     if options.target is not None and options.target.is_file():
         raise refusal(
             Location(str(options.target)),

@@ -4,50 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Final, TextIO
-
-from rich.console import Console
-from rich.live import Live
+from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
-from apis_rules.compose.lines import Narrator, Patience, tell_deal
+from apis_rules.compose.display import REDRAW_S, Display
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
-from apis_rules.compose.options import Running, state_root, unit_folder
+from apis_rules.compose.options import state_root, unit_folder
 from apis_rules.compose.overview import tell_trouble
 from apis_rules.compose.parent import open_parent
-from apis_rules.compose.places import check_writable, find_store, named_urls, scratch_folder
+from apis_rules.compose.places import check_writable, find_store, named_urls, running_of, scratch_folder
 from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
-from apis_rules.compose.screen import draw
 from apis_rules.compose.sites import config_files, load_sites
-from apis_rules.compose.summary import sum_up
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.errors import InputError, plain_error
 from apis_transport.device_hosts import DeviceHosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from apis_rules.compose.action_log import ActionLog
     from apis_rules.compose.nodes import OpenNode
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.options import RunOptions
-    from apis_rules.compose.overview import Overview
     from apis_rules.compose.parent import Parent
-    from apis_rules.documents.community import Site
     from apis_rules.errors import ApisRulesError
     from apis_rules.node.runtime import Node
 
 REFUSED: Final = 2
 REFUSED_HINT: Final = "'apis-rules doc AR703'; its converter was brought to WAIT if it could be reached"
-REDRAW_S: Final = 0.25
 LAST_LOOK_S: Final = 2 * REDRAW_S
 """For the view to show the end as well."""
 
@@ -104,7 +94,7 @@ async def _run(options: RunOptions, parent: Parent) -> int:
             if site.config is not None and site.config.model.unit_id not in parent.kept.get(LEFT, ()):
                 unit = unit_folder(nodes_root, site.config.model)
                 nodes.append(await stack.enter_async_context(open_node(site, urls, unit, hosts, options, parent)))
-        running = _running(urls, sites, parent.pid)
+        running = running_of(urls, sites[0], parent.pid)
         running.save(root)
         stack.callback(running.remove, root)
         onlooker = await stack.enter_async_context(
@@ -123,15 +113,6 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         code = run.exit_code()
         parent.decide_end()
         return code
-
-
-def _running(urls: tuple[str, ...], sites: Sequence[Site], pid: int) -> Running:
-    first = sites[0]
-    if first.config is None or first.policy is None:
-        raise ValueError("a node needs all four of its files")
-    config, policy = first.config.model, first.policy.model
-    members = tuple(policy.member_unit_ids)
-    return Running(urls, config.community_id, config.cluster_id, members, policy.operation_mode, pid)
 
 
 class _Run:
@@ -154,7 +135,7 @@ class _Run:
         self._nodes = [n.node for n in nodes]
         self._onlooker = onlooker
         self._parent = parent
-        self._console = Console()
+        self._display = Display(onlooker, options.format)
         self._stop = asyncio.Event()
         self._codes: dict[str, int] = {}
         self._failures: list[ApisRulesError] = []
@@ -173,7 +154,8 @@ class _Run:
                     tasks.create_task(self._onlooker.follow_deals(deals_from)),
                     tasks.create_task(self._onlooker.follow_errors(errors_from)),
                     tasks.create_task(self._onlooker.follow_members(self._remember_members)),
-                    tasks.create_task(self._show()),
+                    # Where the action log stands on the console, it says what happens.
+                    *([] if self._log.on_console else [tasks.create_task(self._display.run(self._lacking))]),
                     tasks.create_task(self._until(ends_at_s)),
                     tasks.create_task(self._mind_parent()),
                     tasks.create_task(self._hand_on()),
@@ -247,15 +229,11 @@ class _Run:
         text = f"not confirmed in WAIT: {', '.join(active)}" if active else "every converter is in WAIT"
         if grid_v is not None:
             text += f", the grid is at {grid_v:.0f} V"
-        if self._options.format == "json":
-            print(text, file=sys.stderr)
-            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
-        elif self._console.is_terminal:
-            for record in self._onlooker.finished:
-                self._console.print(f"done: {tell_deal(record)}", highlight=False)
-            self._console.print(text, highlight=False)
-        else:
-            print(f"{_now()} {text}", flush=True)
+        self._display.end(text)
+
+    def _lacking(self) -> Iterator[str]:
+        """Yield what the nodes of this process lack."""
+        return (tell_trouble(n.identity.unit_id, n.trouble) for n in self._nodes if n.state == "degraded")
 
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
@@ -304,46 +282,3 @@ class _Run:
                 while wanted is None or len(self._onlooker.finished) < wanted:  # noqa: ASYNC110 - looked at with the view
                     await asyncio.sleep(REDRAW_S)
         self._stop.set()
-
-    async def _show(self) -> None:
-        """Show what happens: a live picture in a terminal, else a line per change; nothing on stdout for a program.
-
-        Where the action log stands on the console, it says what happens.
-        """
-        if self._log.on_console:
-            return
-        if self._options.format == "json":
-            await self._tell(sys.stderr)
-        elif self._console.is_terminal:
-            await self._draw()
-        else:
-            await self._tell(sys.stdout)
-
-    def _quiet(self, patience: Patience, overview: Overview) -> tuple[str, ...]:
-        """Return what keeps the community from trading, and what its nodes lack."""
-        lacking = [tell_trouble(n.identity.unit_id, n.trouble) for n in self._nodes if n.state == "degraded"]
-        return patience.lasting((*lacking, *overview.quiet), self._onlooker.ports.clock.now_s())
-
-    async def _draw(self) -> None:
-        patience = Patience()
-        looker = self._onlooker
-        with Live(console=self._console, auto_refresh=False) as live:
-            while True:
-                overview = looker.overview()
-                quiet = self._quiet(patience, overview)
-                live.update(draw(overview, looker.errors, len(looker.finished), quiet), refresh=True)
-                await asyncio.sleep(REDRAW_S)
-
-    async def _tell(self, out: TextIO) -> None:
-        narrator, patience = Narrator(), Patience()
-        looker = self._onlooker
-        while True:
-            overview = looker.overview()
-            quiet = self._quiet(patience, overview)
-            for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
-                print(f"{_now()} {sentence}", file=out, flush=True)
-            await asyncio.sleep(REDRAW_S)
-
-
-def _now() -> str:
-    return datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-4]

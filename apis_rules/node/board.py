@@ -65,7 +65,6 @@ class Board:
         self.local_mode: OperationMode | None = None
         self.allowed: frozenset[str] = frozenset()
         self.draining = False
-        self.observing = False
         self.is_master = False
         self.trading = ""
         self.trouble = ""

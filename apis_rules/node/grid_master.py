@@ -246,7 +246,7 @@ class GridMaster:
         member = board.identity.unit_id in board.documents.policy.member_unit_ids
         if self._paused and not self._errors.local_present:
             self._paused = False
-        free = not (self._halted or self._paused or board.observing)
+        free = not (self._halted or self._paused)
         return member and free and "master" in board.allowed and board.records.fresh
 
     def _preferred(self) -> tuple[str, ...]:

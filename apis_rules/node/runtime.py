@@ -257,7 +257,6 @@ class Node:
             and not board.records.deals_of(self.identity.unit_id)
             and not (board.is_master and board.records.grid()[0].state not in ("dead", "held")),
             "may_join": not self._refusal,
-            "observing": self._around.observing,
             "mode": str(board.effective_mode),
         }
 

@@ -50,7 +50,6 @@ class Services:
         community = ports.community
         self.rules = open_rules(documents)
         self.board = Board(identity, documents, records, community.clock)
-        self.board.observing = around.observing
         self.narration = Narration(self.board)
         self.local_mode = LocalModeKeeper(self.board, around.store)
         self.supervisor = Supervisor(community.clock)

@@ -54,7 +54,6 @@ class Surroundings:
     source: random.Random
     write: Callable[[Path, bytes], Awaitable[None]] = write_file
     refusal: str = ""
-    observing: bool = False
     start_timeout_s: float = 30.0
     ping: Callable[[], Awaitable[None]] | None = None
     work: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread

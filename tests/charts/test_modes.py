@@ -71,9 +71,3 @@ def test_a_community_that_stops_keeps_a_master() -> None:
     chart = bundled_chart("node")
     for state in ("stopping", "halted", "draining"):
         assert "master" in chart.allows(state)
-
-
-def test_an_observer_may_do_nothing() -> None:
-    """It decides and publishes, and never acts."""
-    chart = bundled_chart("node")
-    assert chart.allows("observer") == set()

@@ -100,9 +100,9 @@ def test_what_is_not_walked_is_named(tmp_path: Path) -> None:
     chart = report.coverage["node"].chart
     assert not report.coverage["node"].complete
     lines = report.lines()
-    assert lines[1] == f"node: 7 of {len(chart.leaves)} states, 6 of {len(chart.transitions)} transitions (7 %)"
+    assert lines[1] == f"node: 7 of {len(chart.leaves)} states, 6 of {len(chart.transitions)} transitions (8 %)"
     assert any(line.endswith("degraded: restored → joining") and f"{chart.file}:" in line for line in lines)
-    assert "  no walk stands in observer" in lines
+    assert "  no walk stands in forcing" in lines
 
 
 def test_a_group_stands_for_its_states(tmp_path: Path) -> None:

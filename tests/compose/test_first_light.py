@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,11 +46,36 @@ def test_verbs_show_what_runs(running: Running) -> None:
     assert {d["discharge_unit_id"] for d in deals} <= set(UNITS)
 
 
+def test_an_observer_only_looks(running: Running, tmp_path: Path) -> None:
+    """It shows the community and what its unit would do, without one request to the driver or a part in anything."""
+    before = ask_json("status", "--format", "json", *running.place)
+    with socket.create_server(("127.0.0.1", 0)) as driver:
+        written = json.loads((running.folder / "config.E001.json").read_text())
+        written["connection"]["emulator"] = {"host": "127.0.0.1", "port": driver.getsockname()[1]}
+        written |= {k: str(running.folder / written[k]) for k in ("hwConfigFile", "policyFile", "scenarioFile")}
+        (tmp_path / "config.json").write_text(json.dumps(written))
+        said = ask("run", tmp_path / "config.json", "--observe", "--for", "3s", *running.place)
+        driver.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            driver.accept()
+    assert "E001 (observed) is " in said
+    assert "would ask for" in said
+    assert f"Grid Master {before['master']} (epoch {before['epoch']})" in said
+    assert said.splitlines()[-1].endswith("nothing was asked for and nothing was switched")
+    after = ask_json("status", "--format", "json", *running.place)
+    assert (after["epoch"], after["units_present"]) == (before["epoch"], len(UNITS))
+
+
 def test_verbs_steer_what_runs(running: Running) -> None:
     """Modes are set and shown; an illegal mode changes nothing and exits 2."""
     ask("mode", "set", "heteronomous", *running.place)
     assert ask("mode", "get", *running.place) == "heteronomous"
     assert "AR101" in ask("mode", "set", "manual", "--unit", "E003", *running.place, expect=2)
+    assert "AR101" in ask("mode", "set", "soft", *running.place, expect=2)
+    refused = ask("converter", "E003", "charge", "1", *running.place, expect=2)
+    assert "not in manual mode" in refused
+    assert "amperes" in ask("converter", "E003", "charge", *running.place, expect=2)
+    assert ask("mode", "get", *running.place) == "heteronomous"
 
 
 def test_deals_end_in_order_and_are_booked_as_they_were_metered(running: Running) -> None:

@@ -20,7 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nats", metavar="URL[,URL]", default="", help="where the shared state is")
     parser.add_argument("--for", dest="for_", metavar="TIME", help="end after this time, such as 10m")
     parser.add_argument("--until-deals", type=whole_number(1, 10**6), metavar="N", help="end when N deals are over")
-    parser.add_argument("--observe", action="store_true", help="decide and show, never ask and never switch")
+    parser.add_argument(
+        "--observe",
+        action="store_true",
+        help="only look: show the community, and what the units of the files would do; never ask, never switch",
+    )
     parser.add_argument(
         "--accelerate", type=number(0.001, 86_400), default=10.0, metavar="N", help="speed of the example's clock"
     )
@@ -47,12 +51,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--logging", type=Path, metavar="FILE", help="a logging.properties; else the one beside the config, if any"
     )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: a summary at the end")
-    parser.epilog = "example:\n  apis-rules run\n  apis-rules run --until-deals 3 --format json"
+    parser.epilog = (
+        "example:\n  apis-rules run\n  apis-rules run --until-deals 3 --format json\n"
+        "  apis-rules run config.json --observe --nats nats://house1.local:4222"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until stopped: here, or in a process below this one."""
-    return _run_here(args) if args.no_supervisor else _supervise(args)
+    return _run_here(args) if args.no_supervisor or args.observe else _supervise(args)
 
 
 def _supervise(args: argparse.Namespace) -> int:
@@ -69,15 +76,18 @@ def _run_here(args: argparse.Namespace) -> int:
     import sys
 
     from apis_rules.compose.options import RunOptions, parse_duration
-    from apis_rules.compose.run import run_nodes
     from apis_rules.errors import InputError, plain_error
+
+    if args.observe:
+        from apis_rules.compose.observe import observe as run_or_observe
+    else:
+        from apis_rules.compose.run import run_nodes as run_or_observe
 
     options = RunOptions(
         target=args.target,
         nats=tuple(url for url in args.nats.split(",") if url),
         for_s=None if args.for_ is None else parse_duration(args.for_, "--for"),
         until_deals=args.until_deals,
-        observe=args.observe,
         accelerate=args.accelerate,
         start_timeout_s=args.start_timeout,
         format=args.format,
@@ -86,7 +96,7 @@ def _run_here(args: argparse.Namespace) -> int:
         logging=args.logging,
     )
     try:
-        return asyncio.run(run_nodes(options))
+        return asyncio.run(run_or_observe(options))
     except BaseExceptionGroup as group:
         failure = plain_error(group)
         if failure is None:

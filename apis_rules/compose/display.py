@@ -1,0 +1,79 @@
+"""Shows what a community does while a run lasts: a live picture in a terminal, else a line per change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TextIO
+
+from rich.console import Console
+from rich.live import Live
+
+from apis_rules.compose.lines import Narrator, Patience, tell_deal
+from apis_rules.compose.screen import draw
+from apis_rules.compose.summary import sum_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from apis_rules.compose.onlooker import Onlooker
+
+REDRAW_S: Final = 0.25
+
+
+class Display:
+    """The display of one run.
+
+    Args:
+        form: ``json``: nothing on stdout but a summary at the end; what happens goes to stderr.
+    """
+
+    def __init__(self, onlooker: Onlooker, form: str) -> None:
+        self._onlooker = onlooker
+        self._form = form
+        self._console = Console()
+
+    async def run(self, lacking: Callable[[], Iterable[str]]) -> None:
+        """Show until cancelled. *lacking*: what stands before the reasons for which nothing is traded."""
+        if self._form == "json":
+            await self._tell(sys.stderr, lacking)
+        elif self._console.is_terminal:
+            await self._draw(lacking)
+        else:
+            await self._tell(sys.stdout, lacking)
+
+    def end(self, text: str) -> None:
+        """Say how things were left, for people, and what was done, for programs."""
+        if self._form == "json":
+            print(text, file=sys.stderr)
+            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
+        elif self._console.is_terminal:
+            for record in self._onlooker.finished:
+                self._console.print(f"done: {tell_deal(record)}", highlight=False)
+            self._console.print(text, highlight=False)
+        else:
+            print(f"{_now()} {text}", flush=True)
+
+    async def _draw(self, lacking: Callable[[], Iterable[str]]) -> None:
+        patience, looker = Patience(), self._onlooker
+        with Live(console=self._console, auto_refresh=False) as live:
+            while True:
+                overview = looker.overview()
+                quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
+                live.update(draw(overview, looker.errors, len(looker.finished), quiet), refresh=True)
+                await asyncio.sleep(REDRAW_S)
+
+    async def _tell(self, out: TextIO, lacking: Callable[[], Iterable[str]]) -> None:
+        narrator, patience, looker = Narrator(), Patience(), self._onlooker
+        while True:
+            overview = looker.overview()
+            quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
+            for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
+                print(f"{_now()} {sentence}", file=out, flush=True)
+            await asyncio.sleep(REDRAW_S)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-4]
