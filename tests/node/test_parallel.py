@@ -138,3 +138,42 @@ def test_the_grid_master_is_where_the_policy_wants_it(strategy: str) -> None:
                 assert {w.master} == masters
 
     run_virtual(main())
+
+
+async def large_unit() -> None:
+    async with trading(TWO_AND_TWO, 40.0, largeCapacityUnitIds=["E003"]) as (w, watch, op):
+        # It comes late, so that the voltage is held elsewhere before.
+        await set_mode(op, OperationMode.HETERONOMOUS, "E003")
+        await watch.until(lambda: w.deals_in("started"), 60, "a deal")
+        assert watch.holders
+        assert "E003" not in watch.holders
+        await set_mode(op, None, "E003")
+        await watch.until(lambda: watch.holders[-1] == "E003", 60, "the voltage moves to the large unit")
+        await watch.until(lambda: w.mode(watch.holders[0]) != "VOLTAGE_REFERENCE", 10, "the other gives way")
+        await watch.until(lambda: len(w.deals_in("started")) >= 3, 60, "three deals")
+        assert watch.holders[-1] == "E003"
+        assert not w.events("hand_over_failed")
+
+
+def test_the_voltage_moves_to_a_large_unit() -> None:
+    """As soon as a deal of a large unit is activated, the voltage is handed over to it, and stays there."""
+    run_virtual(large_unit())
+
+
+async def optimised() -> None:
+    async with trading([92.0, 27.0], 20.0, **grid_master(gridVoltageOptimization={"enabled": True})) as (w, watch, _):
+        await watch.until(lambda: len(w.deals_in("started")) == 2, 60, "two deals")
+        await watch.until(lambda: w.records.grid()[0].optimised_deals, 20, "the voltage is looked at")
+        await watch.until(lambda: w.records.grid()[0].state == "held", 10, "it is held")
+        ratio = w.hardware.efficient_battery_grid_voltage_ratio or 0
+        best_v = sum(w.plant.grid_now().meter(u).vb for u in w.unit_ids) / len(w.unit_ids) * ratio
+        target_v = w.records.grid()[0].target_voltage_v
+        assert target_v == pytest.approx(min(360.0, max(330.0, best_v)), abs=1.0)
+        assert target_v != 350.0
+        holder = w.plant.grid_now().unit(watch.holders[-1])
+        assert holder.grid_voltage_v == pytest.approx(target_v, abs=4.0)
+
+
+def test_the_voltage_follows_what_is_most_efficient() -> None:
+    """The mean of battery voltage x efficient ratio, within the range from the keys (specification 7.6)."""
+    run_virtual(optimised())
