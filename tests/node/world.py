@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.compose.onlooker import Onlooker
@@ -21,6 +22,7 @@ from apis_rules.node.controller import DATA_KEY
 from apis_rules.node.identity import Documents
 from apis_rules.node.messages import MASTER_KEY
 from apis_rules.node.records import WATCHED, Records
+from apis_rules.node.reference import KEY
 from apis_rules.ports.types import ConverterMode, ErrorEvent, OperationMode
 from apis_rules.resources import data_dir
 
@@ -206,10 +208,15 @@ async def world(
 async def operator(w: World) -> AsyncIterator[Onlooker]:
     """Open the operator's look at a community, with which ``compose.steer`` works as the verbs do."""
     ports = w.store.connect("operator")
-    async with ports.ctl.watch(*WATCHED) as ctl, ports.unit.watch(DATA_KEY, MASTER_KEY) as units:
+    community: Any = SimpleNamespace(ports=ports, times=w.times)
+    async with (
+        ports.ctl.watch(*WATCHED) as ctl,
+        ports.unit.watch(DATA_KEY, MASTER_KEY) as units,
+        ports.policy.watch(KEY) as policy,
+    ):
         await ctl.wait_fresh()
         await units.wait_fresh()
-        yield Onlooker(ports, Records(ctl), units, w.unit_ids, w.policy.operation_mode)
+        yield Onlooker(community, Records(ctl), units, policy, w.unit_ids, w.policy.operation_mode)
 
 
 def pair(acceleration: float) -> AbstractAsyncContextManager[World]:
