@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -23,16 +24,31 @@ if TYPE_CHECKING:
 REDRAW_S: Final = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What an observed unit would do.
+
+    Attributes:
+        gist: without amounts, which change all the time; another gist is news.
+        text: for people.
+    """
+
+    gist: str = ""
+    text: str = ""
+
+
 class Display:
     """The display of one run.
 
     Args:
         form: ``json``: nothing on stdout but a summary at the end; what happens goes to stderr.
+        opinions: of observed units.
     """
 
-    def __init__(self, onlooker: Onlooker, form: str) -> None:
+    def __init__(self, onlooker: Onlooker, form: str, opinions: Callable[[], Iterable[Opinion]] = lambda: ()) -> None:
         self._onlooker = onlooker
         self._form = form
+        self._opinions = opinions
         self._console = Console()
 
     async def run(self, lacking: Callable[[], Iterable[str]]) -> None:
@@ -62,16 +78,23 @@ class Display:
             while True:
                 overview = looker.overview()
                 quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
-                live.update(draw(overview, looker.errors, len(looker.finished), quiet), refresh=True)
+                told = (*(o.text for o in self._opinions()), *quiet)
+                live.update(draw(overview, looker.errors, len(looker.finished), told), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
     async def _tell(self, out: TextIO, lacking: Callable[[], Iterable[str]]) -> None:
         narrator, patience, looker = Narrator(), Patience(), self._onlooker
+        gists: list[str] = []
         while True:
             overview = looker.overview()
             quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
             for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
                 print(f"{_now()} {sentence}", file=out, flush=True)
+            opinions = list(self._opinions())
+            for opinion in opinions:
+                if opinion.gist not in gists:
+                    print(f"{_now()} {opinion.text}", file=out, flush=True)
+            gists = [o.gist for o in opinions]
             await asyncio.sleep(REDRAW_S)
 
 

@@ -12,7 +12,7 @@ import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
-from apis_rules.compose.display import REDRAW_S, Display
+from apis_rules.compose.display import REDRAW_S, Display, Opinion
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import Running, load_running, state_root
 from apis_rules.compose.places import find_urls, running_of
@@ -28,7 +28,7 @@ from apis_transport.device import DriverTimes, open_device
 from apis_transport.device_hosts import DeviceHosts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from apis_rules.compose.onlooker import Onlooker
     from apis_rules.compose.options import RunOptions
@@ -104,19 +104,19 @@ class Observer:
         self._scenario = compile_scenario(declared_scenario(site.scenario.model), partners=False)
         self._nominal_wh = site.hw_config.model.battery_nominal_capacity_wh
         self._clock = UnitClock()
-        self.sentence = ""
+        self.opinion = Opinion()
 
     async def run(self) -> None:
-        """Keep ``sentence`` young until cancelled."""
+        """Keep ``opinion`` young until cancelled."""
         while True:
-            self.sentence = f"{self.unit_id} (observed) {await self._look()}"
+            self.opinion = await self._look()
             await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
         """Leave the driver alone."""
         await self._device.close()
 
-    async def _look(self) -> str:
+    async def _look(self) -> Opinion:
         published = next((u for u in self._onlooker.overview().units if u.unit_id == self.unit_id and u.present), None)
         if published is not None:
             return self.would(published.remaining_wh, parse_unit_time(published.time or ""))
@@ -124,33 +124,34 @@ class Observer:
         try:
             reading = await self._device.read()
         except PortError as error:
-            return f"is not known: no node runs, and {error}"
+            return self._say("is not known", f": no node runs, and {error}")
         unit_time_s = self._clock.at(reading.time, reading.sent_at_s, ports.clock.utc_s())
         rsoc = UnitData.model_validate(dict(reading.document)).battery.rsoc_percent
         return self.would(None if rsoc is None else int(self._nominal_wh * rsoc / 100), unit_time_s)
 
-    def would(self, remaining_wh: int | None, unit_time_s: float | None) -> str:
-        """Return what the scenario says in this state, for people."""
+    def _say(self, gist: str, more: str = "") -> Opinion:
+        return Opinion(f"{self.unit_id} {gist}", f"{self.unit_id} (observed) {gist}{more}")
+
+    def would(self, remaining_wh: int | None, unit_time_s: float | None) -> Opinion:
+        """Return what the scenario says in this state."""
         if remaining_wh is None or unit_time_s is None:
-            return "has told no state of charge"
+            return self._say("has told no state of charge")
         time_s = time_of_day_s(unit_time_s)
         hits = self._scenario.ruleset.match(scenario_facts(time_s, remaining_wh))
         intent = self._scenario.intent(hits, time_s, remaining_wh)
         request = intent.request
-        asks = "nothing" if request is None else f"{request.amount_wh} Wh to {request.offer.direction}"
-        accepts = [f"{p.amount_wh} Wh to {direction}" for direction, p in sorted(intent.accepts.items())]
-        status = intent.status or f"no {intent.missing}"
-        return f"is {status}: would ask for {asks}, accept {' or '.join(accepts) or 'nothing'}"
+        asks = "nothing" if request is None else f"to {request.offer.direction}"
+        accepts = " or ".join(f"to {direction}" for direction in sorted(intent.accepts)) or "nothing"
+        gist = f"is {intent.status or f'in no {intent.missing}'}: would ask {asks}, accept {accepts}"
+        amounts = [p.amount_wh for p in (request, *intent.accepts.values()) if p is not None]
+        return self._say(gist, f" ({', '.join(f'{wh} Wh' for wh in amounts)})" if amounts else "")
 
 
 async def _until_stopped(options: RunOptions, onlooker: Onlooker, observers: Sequence[Observer]) -> None:
     stop, loop, streams = asyncio.Event(), asyncio.get_running_loop(), onlooker.ports.streams
-    display = Display(onlooker, options.format)
+    display = Display(onlooker, options.format, lambda: [o.opinion for o in observers if o.opinion.gist])
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-
-    def sentences() -> Iterator[str]:
-        return (o.sentence for o in observers if o.sentence)
 
     deals_from, errors_from = await streams.last_seq("DEALLOG") + 1, await streams.last_seq("ERRLOG") + 1
     try:
@@ -158,7 +159,7 @@ async def _until_stopped(options: RunOptions, onlooker: Onlooker, observers: Seq
             watching = [
                 tasks.create_task(onlooker.follow_deals(deals_from)),
                 tasks.create_task(onlooker.follow_errors(errors_from)),
-                tasks.create_task(display.run(sentences)),
+                tasks.create_task(display.run(lambda: ())),
                 tasks.create_task(_enough(options.until_deals, onlooker, stop)),
                 *(tasks.create_task(o.run()) for o in observers),
             ]

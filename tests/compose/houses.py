@@ -49,10 +49,10 @@ def until(condition: Callable[[], Any], within_s: float, what: str | Callable[[]
     return now_s() - started_s
 
 
-def write_community(folder: Path, addresses: Addresses) -> None:
-    """Write the files of the four units; their deal logs go to ``dealLog/UNIT`` beside them."""
-    write_configs(folder, UNITS, addresses, "dcdc_emulator")
-    for unit_id in UNITS:
+def write_community(folder: Path, addresses: Addresses, units: Sequence[str] = UNITS) -> None:
+    """Write the files of the units; their deal logs go to ``dealLog/UNIT`` beside them."""
+    write_configs(folder, units, addresses, "dcdc_emulator")
+    for unit_id in units:
         file = folder / f"config.{unit_id}.json"
         written = json.loads(file.read_text())
         written["dealLogDirFormat"] = f"'{folder}/dealLog/{unit_id}/'uuuu'/'MM'/'dd"
@@ -60,16 +60,19 @@ def write_community(folder: Path, addresses: Addresses) -> None:
 
 
 class Houses:
-    """The modelled grid of four units, served by a thread of this process, with an observer that samples it each 50 ms.
+    """The modelled grid of some units, served by a thread of this process, with an observer that samples it each 50 ms.
 
     Attributes:
         unheld_s: per unit, the longest time for which it was seen to charge or discharge on a bus outside the
             operating range.
     """
 
-    def __init__(self, accelerate: float = 10.0, rsoc: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, accelerate: float = 10.0, rsoc: Sequence[float] | None = None, units: Sequence[str] = UNITS
+    ) -> None:
         self.accelerate = accelerate
-        self.unheld_s: dict[str, float] = dict.fromkeys(UNITS, 0.0)
+        self.units = tuple(units)
+        self.unheld_s: dict[str, float] = dict.fromkeys(self.units, 0.0)
         self._rsoc = rsoc
         self._since_s: dict[str, float] = {}
         self._port = 0
@@ -100,7 +103,7 @@ class Houses:
         """Set how full the batteries are, in per cent."""
 
         def work(grid: Grid) -> None:
-            for unit_id, percent in zip(UNITS, rsoc, strict=True):
+            for unit_id, percent in zip(self.units, rsoc, strict=True):
                 grid.set_rsoc(unit_id, percent)
 
         self.look(work)
@@ -110,7 +113,9 @@ class Houses:
             runner.run(self._main())
 
     async def _main(self) -> None:
-        settings = community(len(UNITS)) if self._rsoc is None else community(len(UNITS), rsoc_percent=self._rsoc)
+        settings = (
+            community(len(self.units)) if self._rsoc is None else community(len(self.units), rsoc_percent=self._rsoc)
+        )
         self.plant = Plant(Grid(settings), now_s=self._loop.time, acceleration=self.accelerate)
         ports = EmulatorPorts(emulator=self._port, v2_first=None, v1_first=None)
         async with Emulator(self.plant, ports) as emulator:
@@ -127,7 +132,7 @@ class Houses:
 
     def _sample(self) -> None:
         grid, moment_s = self.plant.grid_now(), self._loop.time()
-        for unit_id in UNITS:
+        for unit_id in self.units:
             unit = grid.unit(unit_id)
             if unit.mode.current_controlled and not LOW_V <= unit.grid_voltage_v <= HIGH_V:
                 since_s = self._since_s.setdefault(unit_id, moment_s)
@@ -152,10 +157,10 @@ class Houses:
         asyncio.run_coroutine_threadsafe(main(), self._loop).result(10)
 
     def modes(self) -> dict[str, ConverterMode]:
-        return self.look(lambda grid: {u: grid.unit(u).mode for u in UNITS})
+        return self.look(lambda grid: {u: grid.unit(u).mode for u in self.units})
 
     def grid_v(self) -> float:
-        return self.look(lambda grid: max(grid.unit(u).grid_voltage_v for u in UNITS))
+        return self.look(lambda grid: max(grid.unit(u).grid_voltage_v for u in self.units))
 
     def all_wait(self) -> bool:
         return all(mode is ConverterMode.WAIT for mode in self.modes().values())

@@ -31,9 +31,9 @@ async def looks() -> None:
         device = Listening(w.houses["E001"].device)
         observer = Observer(bundled_site(), op, device)  # type: ignore[arg-type]  # whatever the name, it is passed on
         task = asyncio.get_running_loop().create_task(observer.run())
-        await w.until(lambda: "excess" in observer.sentence, 5, "what it reads")
-        assert observer.sentence == (
-            "E001 (observed) is excess: would ask for 1056 Wh to discharge, accept 2016 Wh to discharge"
+        await w.until(lambda: "excess" in observer.opinion.text, 5, "what it reads")
+        assert observer.opinion.text == (
+            "E001 (observed) is excess: would ask to discharge, accept to discharge (1056 Wh, 2016 Wh)"
         )
         assert set(device.asked) == {"read"}
         device.asked.clear()
@@ -44,7 +44,7 @@ async def looks() -> None:
         device.asked.clear()
         await asyncio.sleep(5)
         assert device.asked == []
-        assert observer.sentence.startswith("E001 (observed) is excess")
+        assert observer.opinion.gist.startswith("E001 is excess")
         task.cancel()
 
 

@@ -32,7 +32,7 @@ def stopped(w: World) -> bool:
     return not w.records.deals() and all(grid.unit(u).mode is ConverterMode.WAIT for u in w.unit_ids)
 
 
-async def force_stop() -> None:
+async def force_stop() -> float:
     loop = asyncio.get_running_loop()
     async with two_and_two() as w, operator(w) as op:
         await two_deals(w)
@@ -48,6 +48,7 @@ async def force_stop() -> None:
         await w.until(lambda: w.deals_in("started"), 25, "they trade again at once")
         w.check_grid()
         w.check_books()
+        return took_s
 
 
 def test_a_force_stop_drains() -> None:
