@@ -59,7 +59,7 @@ def test_an_observer_only_looks(running: Running, tmp_path: Path) -> None:
         with pytest.raises(BlockingIOError):  # nobody has called
             driver.accept()
     assert "E001 (observed) is " in said
-    assert said.count("would ask") == 1
+    assert "would ask" in said
     assert f"Grid Master {before['master']} (epoch {before['epoch']})" in said
     assert said.splitlines()[-1].endswith("nothing was asked for and nothing was switched")
     after = ask_json("status", "--format", "json", *running.place)
