@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from apis_rules.documents.community import Site
     from apis_rules.documents.diagnostics import Diagnostic
     from apis_rules.documents.logs import Logging
+    from apis_rules.log_levels import LogLevel
     from apis_rules.node.runtime import Node
 
 UNIT: Final[ContextVar[str]] = ContextVar("unit", default="")
@@ -94,7 +95,7 @@ class ActionLog:
         """Open the outputs of nodes that say the same.
 
         Raises:
-            InputError: a file cannot be written.
+            InputError: a file cannot be written, or a network interface is not there.
         """
 
         def failed(handler: logging.Handler, reason: str) -> None:
@@ -105,19 +106,23 @@ class ActionLog:
             else:
                 logging.getLogger(__name__).warning("%s of the action log: %s", type(handler).__name__, reason)
 
+        def use(handler: logging.Handler, level: LogLevel) -> None:
+            handler.setLevel(THRESHOLDS[level])
+            handler.setFormatter(LineFormatter(settings.program_id))
+            handler.addFilter(lambda record: getattr(record, "unit_id", "") in ("", *units))
+            self.handlers.append(handler)
+
         wanted = settings.logging
-        opened: list[tuple[logging.Handler, int]] = []
         if wanted.console is not None and wanted.console.level != "OFF":
             self.on_console = True
-            opened.append((ConsoleHandler(failed), THRESHOLDS[wanted.console.level]))
+            use(ConsoleHandler(failed), wanted.console.level)
         for file in (wanted.file, wanted.error_file):
             if file is None or file.level == "OFF":
                 continue
-            path = (
-                resolve_pattern(file.pattern, settings.base) if file.pattern else resolve_pattern(DEFAULT_FILE, state)
-            )
+            pattern, base = (file.pattern, settings.base) if file.pattern else (DEFAULT_FILE, state)
+            path = resolve_pattern(pattern, base)
             try:
-                opened.append((WholeLineFiles(file, path, failed), THRESHOLDS[file.level]))
+                use(WholeLineFiles(file, path, failed), file.level)
             except OSError as error:
                 shown = str(path).replace("\0", "%g").replace("\1", "%u")
                 message = f"the action log cannot be written: {error.strerror or error}"
@@ -125,12 +130,12 @@ class ActionLog:
                 raise refusal(Location(shown), "AR720", message, hint) from error
         if wanted.udp is not None and wanted.udp.level != "OFF":
             udp = wanted.udp.model_copy(update={"interface_address": "127.0.0.1"}) if settings.local else wanted.udp
-            opened.append((MulticastHandler(udp, failed), THRESHOLDS[udp.level]))
-        for handler, level in opened:
-            handler.setLevel(level)
-            handler.setFormatter(LineFormatter(settings.program_id))
-            handler.addFilter(lambda record: getattr(record, "unit_id", "") in ("", *units))
-            self.handlers.append(handler)
+            try:
+                use(MulticastHandler(udp, failed), udp.level)
+            except OSError as error:
+                message = f"the action log cannot be sent through {udp.interface_address}: {error.strerror or error}"
+                hint = "logging.udp.interfaceAddress is the address of an interface of this machine"
+                raise refusal(Location(str(settings.base)), "AR720", message, hint) from error
 
     @property
     def level(self) -> int:

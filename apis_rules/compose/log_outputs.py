@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import ipaddress
 import logging
 import os
 import re
@@ -183,21 +182,25 @@ def _with_generation(pattern: str, count: int) -> str:
 
 
 class MulticastHandler(TellingHandler):
-    """A datagram per line; it stays in the local network."""
+    """A datagram per line; it stays in the local network.
+
+    Raises:
+        OSError: there is no such interface.
+    """
 
     def __init__(self, settings: UdpLog, failed: Failed) -> None:
         super().__init__(failed)
-        group = ipaddress.ip_address(settings.group_address)
         self._to = (settings.group_address, settings.port)
-        self._socket = socket.socket(socket.AF_INET if group.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        if group.version == 4:
-            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-            if settings.interface_address is not None:
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        if settings.interface_address is not None:
+            try:
                 interface = socket.inet_aton(settings.interface_address)
                 self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
-        else:
-            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+            except OSError:
+                self._socket.close()
+                raise
 
     def write(self, text: str) -> None:
         """Send one line; a traceback stands in it."""

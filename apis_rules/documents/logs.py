@@ -25,14 +25,14 @@ def _pattern(text: str) -> str:
 
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise PydanticCustomError("ip_any_address", "an IP address") from None
+        raise PydanticCustomError("ipv4_address", "an IPv4 address") from None
 
 
 def _group(text: str) -> str:
-    if not ipaddress.ip_address(_address(text)).is_multicast:
-        raise PydanticCustomError("multicast_address", "the IP address of a multicast group, such as 224.2.2.4")
+    if not ipaddress.IPv4Address(_address(text)).is_multicast:
+        raise PydanticCustomError("multicast_address", "the address of a multicast group, such as 224.2.2.4")
     return text
 
 

@@ -215,8 +215,8 @@ _EXPECTED: Final = {
     "dict_type": "an object with keys",
     "model_type": "an object with keys",
     "model_attributes_type": "an object with keys",
-    "ip_any_address": "an IP address",
-    "multicast_address": "the IP address of a multicast group, such as 224.2.2.4",
+    "ipv4_address": "an IPv4 address",
+    "multicast_address": "the address of a multicast group, such as 224.2.2.4",
 }
 
 

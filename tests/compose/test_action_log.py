@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from apis_rules.compose.action_log import OURS, UNIT, ActionLog, _Entrance, open_action_log
-from apis_rules.compose.log_outputs import LineFormatter, WholeLineFiles, resolve_pattern
+from apis_rules.compose.log_outputs import LineFormatter, MulticastHandler, WholeLineFiles, resolve_pattern
 from apis_rules.documents.community import load_site
 from apis_rules.documents.logs import FileLog
 from apis_rules.errors import InputError
@@ -37,14 +37,14 @@ UNITS = ("E001", "E002")
 log = logging.getLogger("apis_rules.somewhere")
 
 
-def sites(folder: Path, logs: dict[str, Any] | None = None, units: tuple[str, ...] = UNITS) -> list[Site]:
+def sites(folder: Path, logs: dict[str, Any] | None = None, units: tuple[str, ...] = UNITS, **more: Any) -> list[Site]:
     """The sites of some units whose configs say *logs* of their log."""
     write_configs(folder, UNITS, Addresses(("127.0.0.1", 4390), {}, {}), "dcdc_emulator")
     found = []
     for unit in units:
         file = folder / f"config.{unit}.json"
         written = json.loads(file.read_text())
-        file.write_text(json.dumps(written if logs is None else {**written, "logging": logs}))
+        file.write_text(json.dumps({**written, **more} if logs is None else {**written, **more, "logging": logs}))
         found.append(load_site(file))
     return found
 
@@ -209,6 +209,18 @@ def test_a_place_that_cannot_be_written_refuses_the_start(tmp_path: Path) -> Non
         written(tmp_path, nodes, log_each_level)
     assert logging.getLogger().handlers == handlers
     assert [logging.getLogger(name).level for name in OURS] == [logging.NOTSET] * 2
+
+
+def test_an_interface_that_is_not_there_refuses_the_start(tmp_path: Path) -> None:
+    """Likewise; a node that keeps to its own machine sends through its loopback interface, whatever is asked for."""
+    udp = {"level": "INFO", "interfaceAddress": "192.0.2.9"}
+    with pytest.raises(InputError, match=r"AR720.*cannot be sent through 192.0.2.9"):
+        written(tmp_path, sites(tmp_path, {"udp": udp}), log_each_level)
+    local = sites(
+        tmp_path, {"file": None, "udp": udp}, security={"enabled": True, "pemKeyFile": "k", "pemCertFile": "c"}
+    )
+    (handler,) = written(tmp_path, local, log_each_level).handlers
+    assert isinstance(handler, MulticastHandler)
 
 
 def test_a_line_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
