@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from apis_rules.compose.onlooker import Onlooker
 
-REDRAW_S: Final = 0.25
+REDRAW_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from apis_transport.names import Names
 
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_LOOK_AGAIN_S: Final = 1.0
+_LOOK_AGAIN_S: Final = 0.25
+"""After something was seen passing by that is not stored yet."""
+
+_LOOK_ANYWAY_S: Final = 5.0
+"""What passes by while the connection is lost is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class NatsStreams:
         # What is seen passing by only says that it is worth while to look: it may not have been stored.
         async with self.jetstream.connection.subscribe(pattern, lambda _: arrived.set()):
             while True:
+                pause_s = _LOOK_AGAIN_S if arrived.is_set() else _LOOK_ANYWAY_S
                 arrived.clear()
                 stored = None
                 with suppress(Outage):
@@ -66,7 +71,7 @@ class NatsStreams:
                     yield self._message(stream, stored)
                     continue
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                    async with asyncio.timeout(pause_s):
                         await arrived.wait()
 
     def _message(self, stream: str, stored: Stored) -> StreamMessage:
