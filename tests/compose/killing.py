@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import threading
@@ -39,7 +40,7 @@ MOMENTS: Final = (*HAND_OVER_STEPS, *reversed(DEAL_STATES))
 """The rarer first: where two are there at once, the first of them counts."""
 
 PROVOKE_S: Final = 0.5
-RSOC: Final = (92.0, 27.0, 70.0, 40.0)
+RSOC: Final = (78.0, 25.0, 74.0, 27.0)
 """With which the houses trade in two pairs."""
 
 
@@ -297,8 +298,9 @@ class Community:
         }
 
     def told(self) -> str:
-        """What all nodes have said."""
-        return "\n".join(f"=== {u}\n{n.told}" for u, n in self.nodes.items())
+        """What the store shows, and what all nodes have said."""
+        shown = json.dumps(self.overview().to_document(), indent=1)
+        return f"{shown}\n" + "\n".join(f"=== {u}\n{n.told}" for u, n in self.nodes.items())
 
     def end(self) -> list[int]:
         """End all nodes in order; return their exit codes."""
