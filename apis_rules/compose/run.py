@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -107,12 +108,12 @@ async def _run(options: RunOptions, parent: Parent) -> int:
 
         run = _Run(options, nodes, onlooker, parent, log, remember_members)
         await run.until_stopped()
+        if not run.failed:
+            parent.decide_end()
         if example is not None:
             await example.until_dead(DEAD_S)
         run.tell_end(None if example is None else example.grid_v)
-        code = run.exit_code()
-        parent.decide_end()
-        return code
+        return run.exit_code()
 
 
 class _Run:
@@ -154,8 +155,7 @@ class _Run:
                     tasks.create_task(self._onlooker.follow_deals(deals_from)),
                     tasks.create_task(self._onlooker.follow_errors(errors_from)),
                     tasks.create_task(self._onlooker.follow_members(self._remember_members)),
-                    # Where the action log stands on the console, it says what happens.
-                    *([] if self._log.on_console else [tasks.create_task(self._display.run(self._lacking))]),
+                    tasks.create_task(self._show()),
                     tasks.create_task(self._until(ends_at_s)),
                     tasks.create_task(self._mind_parent()),
                     tasks.create_task(self._hand_on()),
@@ -205,6 +205,11 @@ class _Run:
         with contextlib.suppress(OSError):  # a terminal may be gone as well
             print("the supervisor is gone: the nodes end in order", file=sys.stderr)
         self._asked_to_stop()
+
+    @property
+    def failed(self) -> bool:
+        """Whether nodes were ended by errors."""
+        return bool(self._failures)
 
     def exit_code(self) -> int:
         """Return what the process ends with.
@@ -282,3 +287,14 @@ class _Run:
                 while wanted is None or len(self._onlooker.finished) < wanted:  # noqa: ASYNC110 - looked at with the view
                     await asyncio.sleep(REDRAW_S)
         self._stop.set()
+
+    async def _show(self) -> None:
+        """Show what happens, until nobody can look any more: then the run ends in order."""
+        if self._log.on_console:  # then the action log says what happens
+            return
+        try:
+            await self._display.run(self._lacking)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the reader of a pipe, or the terminal, is gone
+                raise
+            self._asked_to_stop()

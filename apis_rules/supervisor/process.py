@@ -20,7 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.supervisor.guard import Guard
@@ -279,13 +279,16 @@ class Supervisor:
 
     def _show_cursor(self) -> None:
         """A live picture hides it, and a dead process does not bring it back."""
-        if sys.stdout.isatty():
-            sys.stdout.write("\x1b[?25h")
-            sys.stdout.flush()
+        with suppress(OSError, ValueError):
+            if sys.stdout.isatty():
+                sys.stdout.write("\x1b[?25h")
+                sys.stdout.flush()
 
     def _tell(self, sentence: str) -> None:
-        sys.stderr.write(f"apis-rules run: {sentence}\n")
-        sys.stderr.flush()
+        # A terminal that is gone keeps nobody from the duty.
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"apis-rules run: {sentence}\n")
+            sys.stderr.flush()
 
 
 def _how(code: int) -> str:
