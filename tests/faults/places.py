@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 RSOC = [92.0, 27.0, 91.0, 26.0]
 ACCELERATION = 20.0
+REAL_ACCELERATION = 10.0
+"""Of drivers that answer over HTTP, as soon as the machine lets them."""
+
 PAUSE_S = 0.05
 
 
@@ -333,7 +336,7 @@ async def real(
 ) -> AsyncIterator[Real]:
     """Start the grid, a broker and the nodes: in one program, or *apart* in one each."""
     await asyncio.to_thread(folder.mkdir, parents=True)
-    houses = await asyncio.to_thread(Houses, ACCELERATION, RSOC)
+    houses = await asyncio.to_thread(Houses, REAL_ACCELERATION, RSOC)
     server = Server(folder / "nats")
     place = None
     try:
@@ -341,7 +344,7 @@ async def real(
         write_community(folder, houses.addresses)
         file = folder / "policy.json"
         written = json.loads(file.read_text())
-        written["mediator"]["deal"].update(DEALS)
+        written["mediator"]["deal"].update({**DEALS, "amountMaxWh": 100})
         for key, value in policy.items():
             written[key] = {**written[key], **value} if isinstance(value, dict) else value
         file.write_text(json.dumps(written))

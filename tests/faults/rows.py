@@ -261,10 +261,10 @@ ROWS = (
         later=the_party, level=Level.WARN, apart=True),
     Row("frozen node", DRAIN, "silent", freeze_party, all_but_the_party, AWAY_S, thaw_party, later=the_party,
         level=Level.WARN, apart=True),
-    Row("dead node, its supervisor lives", "its supervisor sets WAIT, starts it", "", kill_nodes, the_party, GUARD_S,
-        nothing, goes_on=True, apart=True, supervised=True),
-    Row("frozen node, its supervisor lives", "ended after 3 s, WAIT, started", "", freeze_nodes, the_party,
-        STALL_S + GUARD_S, nothing, goes_on=True, apart=True, supervised=True),
+    Row("dead node, supervised", "its supervisor sets WAIT, starts it", "", kill_nodes, the_party, GUARD_S,
+        nothing, apart=True, supervised=True),
+    Row("frozen node, supervised", "ended after 3 s, WAIT, started", "", freeze_nodes, the_party, STALL_S + GUARD_S,
+        nothing, apart=True, supervised=True),
     Row("lost master", "another one, then " + DRAIN, "G11", kill_master, all_but_the_master, AWAY_S + 6.0,
         start_master, later=lambda s: (s.master,), level=Level.WARN, apart=True),
     Row("two masters attempted", "the older one obeys, all goes on", "", second_master, nobody, 0.0, nothing,
@@ -326,7 +326,8 @@ async def run_row(row: Row, place: Place) -> Result:
     if row.goes_on:
         others = [r for r in await place.finals() if r.deal_id in scene.deals and scene.party not in r.units]
         if any(r.abort_reason or r.scram_reason for r in others):
-            raise AssertionError(f"{row.fault}: the others' deal was aborted: {[r.abort_reason for r in others]}")
+            reasons = [r.abort_reason or r.scram_reason for r in others]
+            raise AssertionError(f"{row.fault}: the others' deal was aborted: {reasons}\n{place.tell()}")
     seen = scene.deals | set(place.deals("started"))
     await place.set_mode("stop")
     await place.until(lambda: set(place.modes().values()) == {"WAIT"} and not place.deals(), 40.0, "at rest at the end")
