@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from apis_rules.compose.steer import create_deal, set_mode, stop_deal
+from apis_rules.compose.verbs import deals
 from apis_rules.documents.deal_order import DealOrder
 from apis_rules.errors import Refused
 from apis_rules.ports.types import OperationMode
@@ -15,8 +18,10 @@ from tests.node.world import SMALL_DEALS, World, operator, world
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from apis_rules.compose.onlooker import Onlooker
+    from apis_rules.compose.verbs.deals import Work
 
 H, S, M = OperationMode.HETERONOMOUS, OperationMode.STOP, OperationMode.MANUAL
 
@@ -98,3 +103,29 @@ def test_nothing_fails_on_purpose_outside_of_tests() -> None:
             assert record.test_feature == {"dcdc": {"failAfterActivate": True}}
 
     run_virtual(main())
+
+
+def test_the_verb_makes_and_stops_a_deal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``deals create`` prints the id, ``deals stop`` takes the beginning of one; doubts about the file go to stderr."""
+    file = tmp_path / "deal.json"
+    file.write_text(json.dumps(order(dealAmountWh=50).to_document() | {"dealId": "old"}))
+
+    async def main() -> None:
+        async with three_at_rest() as w, operator(w) as op:
+            await w.until(lambda: w.master, 20, "a master")
+            assert await deals_verb("create", str(file))(op) == 0
+            said = capsys.readouterr()
+            (deal_id,) = w.records.deals()
+            assert said.out.strip() == deal_id
+            assert "AR246" in said.err
+            await w.until(op.records.deals, 5, "the view shows it")
+            assert await deals_verb("stop", deal_id[:8])(op) == 0
+            await w.until(lambda: not w.records.deals(), 30, "it has ended")
+
+    run_virtual(main())
+
+
+def deals_verb(action: str, what: str) -> Work:
+    parser = argparse.ArgumentParser()
+    deals.configure(parser)
+    return deals._work(parser.parse_args([action, what]))
