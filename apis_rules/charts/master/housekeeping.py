@@ -21,6 +21,9 @@ _LEAVING = frozenset({"stopping", "stopped", "deactivating", "parting", "scramme
 NEW_POWER = 0.1
 """Power that differs by this part from what is stored is stored at once."""
 
+HALF_PERCENT = 50.0
+"""A holder's battery with a higher state of charge is rather full."""
+
 _TAKING_OVER = frozenset({"announcing", "taking", "settling", "yielding"})
 """States of a hand-over in which the next holder may hold already, or is about to."""
 
@@ -56,6 +59,10 @@ def _may_be_switched(round_: Round, deal: Deal) -> bool:
 
 def _aligned(round_: Round, deal: Deal) -> Deal:
     grid = round_.grid
+    if deal.state == "started" and grid.state in (*accounts.STEADY_GRID, "draining"):
+        last = _last_off(round_, deal)
+        if last is not None and deal.detail.reference_unit_id != last:
+            deal = deal.model_copy(update={"detail": deal.detail.model_copy(update={"reference_unit_id": last})})
     # A deal that ends in a hand-over must not stop the unit that takes over: its other side stops first.
     holder = grid.next_holder if grid.state in _TAKING_OVER else grid.holder
     if grid.state not in _TAKING_OVER and grid.state not in accounts.STEADY_GRID:
@@ -67,6 +74,20 @@ def _aligned(round_: Round, deal: Deal) -> Deal:
     if grid.state in accounts.STEADY_GRID and deal.record.is_master is not is_master:
         deal = deal.model_copy(update={"record": deal.record.model_copy(update={"is_master": is_master})})
     return deal
+
+
+def _last_off(round_: Round, deal: Deal) -> str | None:
+    """Return the side that should stop last beside a holder without deals of its own; None where any may.
+
+    For a moment that holder carries the other side alone: a battery that is rather full gives, an empty one takes.
+    """
+    holder = round_.unit(round_.grid.holder or "")
+    if holder is None or holder.rsoc_percent is None:
+        return None
+    carrying = (d for d in accounts.live_deals(round_) if d is deal or d.state == "stopping" or d.state not in _LEAVING)
+    if any(holder.unit_id in d.record.units for d in carrying):
+        return None
+    return deal.record.charge_unit_id if holder.rsoc_percent >= HALF_PERCENT else deal.record.discharge_unit_id
 
 
 def book_energy(round_: Round) -> None:

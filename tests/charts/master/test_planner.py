@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apis_rules.charts.master import ManualOrder
-from apis_rules.ports.types import CommandName, CommandParams, OperationMode
+from apis_rules.ports.types import CommandName, CommandParams, Direction, OperationMode
 from tests.charts.master.house import WAIT
 from tests.charts.master.store import make_deal
 from tests.charts.master.world import World, shipped_settings
@@ -52,6 +52,28 @@ def test_the_voltage_is_handed_over_when_its_deal_ends_first() -> None:
         booked = world.stream[deal_id][0].cumulate_amount_wh
         assert booked == pytest.approx(wanted_wh, rel=0.02)
         assert booked == pytest.approx(world.bus.true_wh[deal_id, unit_id], rel=0.01)
+
+
+@pytest.mark.parametrize(("holder_rsoc", "first"), [(70.0, "E003"), (40.0, "E004")])
+@pytest.mark.parametrize("side", list(Direction))
+def test_a_holder_whose_battery_is_full_need_not_take_what_a_drain_leaves_over(
+    side: Direction, holder_rsoc: float, first: str
+) -> None:
+    """Beside a holder without deals the side stops first whose partner its battery can carry for a moment."""
+    world = World(settings=shipped_settings(reference_side=side))
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004"))
+    world.run_until(lambda w: w.state_of("d2") == "started")
+    world.houses[world.grid.holder or ""].rsoc = holder_rsoc
+    world.run(3.0)
+    world.commands.clear()
+    world.mode = OperationMode.STOP
+    world.touch()
+    world.run_until(lambda w: w.ended, 30)
+    stopped = [c.split()[0] for c in world.commands if c.endswith("wait")]
+    assert next(u for u in stopped if u in ("E003", "E004")) == first
+    assert stopped[0] in ("E001", "E002"), "the holder's own deal first"
 
 
 @pytest.mark.parametrize("slow", ["E001", "E002", "E001 E002 E003 E004"])
