@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,7 +40,7 @@ def find_running(args: argparse.Namespace) -> Running:
         message = f"no running community is known here ({error})"
         raise refusal(Location(str(root / RUN_FILE)), "AR701", message, "'apis-rules run' starts one") from error
     urls = tuple(url for url in args.nats.split(",") if url)
-    return running if not urls else Running(urls, *running.place)
+    return replace(running, urls=urls or running.urls)
 
 
 def has_ended(args: argparse.Namespace, running: Running) -> bool:
@@ -59,9 +60,7 @@ def with_onlooker(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable
     running = find_running(args)
 
     async def main() -> T:
-        async with open_onlooker(
-            running.urls, running.community_id, running.cluster_id, running.members, running.default_mode
-        ) as onlooker:
+        async with open_onlooker(running) as onlooker:
             return await work(onlooker)
 
     return asyncio.run(main())
@@ -86,13 +85,11 @@ def with_last_run(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable
 
     async def main() -> T:
         async with AsyncExitStack() as stack:
-            urls = last.urls
+            found = last
             if (root / STORE).is_dir():
                 server = await stack.enter_async_context(embedded_server(root / STORE))
-                urls = (server.url,)
-            onlooker = await stack.enter_async_context(
-                open_onlooker(urls, last.community_id, last.cluster_id, last.members, last.default_mode)
-            )
+                found = replace(last, urls=(server.url,), credentials=None)
+            onlooker = await stack.enter_async_context(open_onlooker(found))
             return await work(onlooker)
 
     return asyncio.run(main())

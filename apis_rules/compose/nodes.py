@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from apis_rules import __version__
 from apis_rules.charts.values import broken_times, times_in_force
 from apis_rules.compose.claim import converter_lock
+from apis_rules.compose.places import credentials_of
 from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
 from apis_rules.documents.community import resolve
 from apis_rules.documents.diagnostics import Location
@@ -108,6 +109,7 @@ async def open_node(
             folder,
             within_s=options.start_timeout_s,
             new_store=options.new_store,
+            credentials=credentials_of(site.config),
         ) as community:
             if broken := broken_times(policy, community.times):
                 raise refusal(Location(site.policy.document.file), "AR504", broken[0][1])

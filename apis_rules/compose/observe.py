@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.display import REDRAW_S, Display, Opinion
@@ -47,9 +48,7 @@ async def observe(options: RunOptions) -> int:
     sites = [] if options.target is None else load_sites(options.target)
     running = find_community(options, sites)
     async with AsyncExitStack() as stack:
-        onlooker = await stack.enter_async_context(
-            open_onlooker(running.urls, running.community_id, running.cluster_id, running.members, running.default_mode)
-        )
+        onlooker = await stack.enter_async_context(open_onlooker(running))
         hosts = await stack.enter_async_context(DeviceHosts())
         observers = []
         for site in sites:
@@ -79,7 +78,7 @@ def find_community(options: RunOptions, sites: Sequence[Site]) -> Running:
     if sites:
         return running_of(urls, sites[0], 0)
     assert found is not None  # noqa: S101  # looked at above
-    return Running(urls, *found.place)
+    return replace(found, urls=urls)
 
 
 def open_driver(site: Site, hosts: DeviceHosts, onlooker: Onlooker) -> Device:

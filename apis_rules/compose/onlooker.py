@@ -22,6 +22,7 @@ from apis_transport.community import open_community
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from apis_rules.compose.options import Running
     from apis_rules.compose.overview import Overview
     from apis_rules.ports.state import View
     from apis_transport.community import OpenCommunity
@@ -110,9 +111,7 @@ class Onlooker:
 
 
 @asynccontextmanager
-async def open_onlooker(
-    urls: Sequence[str], community_id: str, cluster_id: str, members: Sequence[str], default_mode: str
-) -> AsyncIterator[Onlooker]:
+async def open_onlooker(running: Running) -> AsyncIterator[Onlooker]:
     """Connect and open the views; everything that is shown then is current.
 
     Raises:
@@ -120,7 +119,9 @@ async def open_onlooker(
         InputError: AR704, a program of another format works with it.
     """
     async with (
-        open_community(urls, community_id, cluster_id, NAME, None) as community,
+        open_community(
+            running.urls, running.community_id, running.cluster_id, NAME, None, credentials=running.credentials_file
+        ) as community,
         community.ports.ctl.watch(*WATCHED) as ctl,
         community.ports.unit.watch(DATA_KEY, MASTER_KEY) as units,
         community.ports.policy.watch(KEY) as policy,
@@ -130,4 +131,4 @@ async def open_onlooker(
             await units.wait_fresh()
             await policy.wait_fresh()
         read_reference(policy.get(KEY))
-        yield Onlooker(community, Records(ctl), units, policy, members, default_mode)
+        yield Onlooker(community, Records(ctl), units, policy, running.members, running.default_mode)

@@ -84,7 +84,7 @@ def unit_folder(root: Path, config: Config) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a run leaves for the verbs that look at it: the run file."""
+    """What a run leaves for the verbs that look at it: the run file. *credentials*: path of those for its servers."""
 
     urls: tuple[str, ...]
     community_id: str
@@ -92,11 +92,12 @@ class Running:
     members: tuple[str, ...]
     default_mode: str
     pid: int
+    credentials: str | None = None
 
     @property
-    def place(self) -> tuple[str, str, tuple[str, ...], str, int]:
-        """Everything but the URLs."""
-        return self.community_id, self.cluster_id, self.members, self.default_mode, self.pid
+    def credentials_file(self) -> Path | None:
+        """Where the credentials for the servers are."""
+        return None if self.credentials is None else Path(self.credentials)
 
     def save(self, root: Path) -> None:
         """Write the run file into *root*."""
@@ -109,6 +110,7 @@ class Running:
             "members": list(self.members),
             "defaultMode": self.default_mode,
             "pid": self.pid,
+            "credentials": self.credentials,
         }
         for name in (LAST_RUN_FILE, RUN_FILE):
             (root / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -140,6 +142,7 @@ def load_running(root: Path, name: str = RUN_FILE) -> Running:
             tuple(content["members"]),
             content["defaultMode"],
             int(content["pid"]),
+            content.get("credentials"),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{root / name} lacks {error}") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from apis_rules.compose.options import NATS_URL_VARIABLE, STORE, Running
 from apis_rules.compose.parent import Supervised
+from apis_rules.documents.community import resolve
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_transport.embedded import embedded_server
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from apis_rules.compose.options import RunOptions
     from apis_rules.compose.parent import Parent
     from apis_rules.documents.community import Site
+    from apis_rules.documents.config import Config
+    from apis_rules.documents.reading import Loaded
 
 
 def scratch_folder(parent: Parent, stack: AsyncExitStack) -> Path:
@@ -56,13 +59,23 @@ def find_urls(options: RunOptions, sites: Sequence[Site]) -> tuple[str, ...]:
     )
 
 
+def credentials_of(config: Loaded[Config]) -> Path | None:
+    """Return the file with the credentials for the servers, None where the config names none."""
+    name = config.model.nats.credentials_file
+    return None if name is None else resolve(name, Path(config.document.file)).resolve()
+
+
 def running_of(urls: tuple[str, ...], site: Site, pid: int) -> Running:
     """Return what verbs must know of the community that *site* belongs to."""
     if site.config is None or site.policy is None:
         raise ValueError("a node needs all four of its files")
     config, policy = site.config.model, site.policy.model
     members = tuple(policy.member_unit_ids)
-    return Running(urls, config.community_id, config.cluster_id, members, policy.operation_mode, pid)
+    file = credentials_of(site.config)
+    credentials = None if file is None else str(file)
+    return Running(
+        urls, config.community_id, config.cluster_id, members, policy.operation_mode, pid, credentials=credentials
+    )
 
 
 async def find_store(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from apis_rules.compose.claim import converter_lock
 from apis_rules.compose.options import unit_folder
 from apis_rules.compose.wait_orders import LOCK_FILE
+from apis_rules.documents.community import resolve
 from apis_rules.documents.config import Config
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.load import load_document
@@ -60,7 +61,9 @@ async def quiet_after_refusal(configs: Sequence[Path], root: Path, urls: Sequenc
     for path in configs:
         config = read_unit(path)
         if config is not None:
-            told += await _quiet(config, root, urls or config.nats.urls)
+            name = config.nats.credentials_file
+            credentials = None if name is None else resolve(name, path)
+            told += await _quiet(config, root, urls or config.nats.urls, credentials)
     return told
 
 
@@ -80,7 +83,7 @@ def read_unit(path: Path) -> Config | None:
     return None
 
 
-async def _quiet(config: Config, root: Path, urls: Sequence[str]) -> list[str]:
+async def _quiet(config: Config, root: Path, urls: Sequence[str], credentials: Path | None) -> list[str]:
     folder = unit_folder(root, config)
     with ExitStack() as stack:
         # What cannot be there has no other process in it.
@@ -90,10 +93,10 @@ async def _quiet(config: Config, root: Path, urls: Sequence[str]) -> list[str]:
                 stack.enter_context(file_lock(folder / LOCK_FILE))
             except (Locked, PermissionError):  # what belongs to somebody else may be running
                 return []
-        return await _stop_active(config, folder, urls)
+        return await _stop_active(config, folder, urls, credentials)
 
 
-async def _stop_active(config: Config, folder: Path, urls: Sequence[str]) -> list[str]:
+async def _stop_active(config: Config, folder: Path, urls: Sequence[str], credentials: Path | None) -> list[str]:
     async with DeviceHosts() as hosts:
         try:
             device = open_device(config, hosts, TIMES, MachineClock().now_s)
@@ -105,7 +108,7 @@ async def _stop_active(config: Config, folder: Path, urls: Sequence[str]) -> lis
                 return []
             name = found.name.lower().replace("_", " ") if found else "an unknown mode"
             async with AsyncExitStack() as stack:
-                community = await _enter_community(config, urls, stack)
+                community = await _enter_community(config, urls, credentials, stack)
                 alive = community and await _find_alive(community, config.unit_id, folder)
                 if alive:
                     where = f"the unit runs on {alive.host} as process {alive.process}"
@@ -119,14 +122,18 @@ async def _stop_active(config: Config, folder: Path, urls: Sequence[str]) -> lis
     return [f"{config.unit_id}: the converter was found in {name}; {now}"]
 
 
-async def _enter_community(config: Config, urls: Sequence[str], stack: AsyncExitStack) -> OpenCommunity | None:
+async def _enter_community(
+    config: Config, urls: Sequence[str], credentials: Path | None, stack: AsyncExitStack
+) -> OpenCommunity | None:
     """Join as an onlooker; None where the community cannot be reached."""
     if not urls:
         return None
     place = (config.community_id, config.cluster_id, config.unit_id)
     with contextlib.suppress(InputError, PortError, TimeoutError):
         async with asyncio.timeout(2 * BROKER_S):
-            return await stack.enter_async_context(open_community(urls, *place, None, within_s=BROKER_S))
+            return await stack.enter_async_context(
+                open_community(urls, *place, None, credentials=credentials, within_s=BROKER_S)
+            )
     return None
 
 

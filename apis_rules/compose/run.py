@@ -98,9 +98,7 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         running = running_of(urls, sites[0], parent.pid)
         running.save(root)
         stack.callback(running.remove, root)
-        onlooker = await stack.enter_async_context(
-            open_onlooker(urls, running.community_id, running.cluster_id, running.members, running.default_mode)
-        )
+        onlooker = await stack.enter_async_context(open_onlooker(running))
 
         def remember_members() -> None:
             with contextlib.suppress(OSError):  # on a full disk verbs know the members of the start

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.onlooker import open_onlooker
+from apis_rules.compose.options import Running
 from apis_rules.compose.steer import set_mode
 from apis_rules.errors import PortError
 from apis_rules.node.controller import DATA_KEY
@@ -139,8 +140,9 @@ class Community:
     # The watch.
 
     async def _watch(self) -> None:
-        place = self.server.url.split(","), "example", "example", UNITS, "autonomous"
-        async with open_onlooker(*place) as looker:
+        urls = tuple(self.server.url.split(","))
+        place = Running(urls, "example", "example", tuple(UNITS), "autonomous", os.getpid())
+        async with open_onlooker(place) as looker:
             self._looker: Onlooker = looker
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
             async with asyncio.TaskGroup() as tasks:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import nkeys
 import pytest
 
 from apis_rules.documents.wiring import Server as Limits
 from apis_rules.file_lock import file_lock
 from apis_rules.ports.types import ConverterMode
 from apis_transport.embedded import BINARY_DIR_VARIABLE
-from tests.compose.houses import Houses, ask, refused
+from tests.compose.houses import Houses, Program, ask, changed, refused
 from tests.nats_servers import Server
 
 if TYPE_CHECKING:
@@ -156,4 +158,19 @@ def test_a_damaged_memory_of_the_store_is_refused(houses: Houses, folder: Path, 
     said = refused(folder, "E003", "--nats", server.url)
     assert "AR521 error: " in said
     assert memory.name in said
+    assert houses.all_wait()
+
+
+def test_a_node_runs_under_its_credentials(houses: Houses, folder: Path) -> None:
+    """The file that the config names, counted from the config, lets the node and the verbs in; without it: refused."""
+    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    key = nkeys.from_seed(bytearray(seed)).public_key.decode()
+    (folder / "node.nk").write_bytes(seed)
+    place = ("--state-dir", folder / "state")
+    with running(folder, lambda text: f"{text}\nauthorization {{ users: [{{ nkey: {key} }}] }}\n") as url:
+        assert "AR513 error: " in refused(folder, "E001", "--nats", url)
+        changed(folder / "config.E001.json", nats={"credentialsFile": "node.nk"})
+        with Program("run", folder / "config.E001.json", "--nats", url, *place) as node:
+            node.wait_line("Grid Master E001", 40)
+            assert "E001" in ask("status", *place)
     assert houses.all_wait()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from apis_rules.compose.kept import load_records
 from apis_rules.compose.onlooker import Onlooker, open_onlooker
+from apis_rules.compose.options import Running
 from apis_rules.compose.steer import set_mode
 from apis_rules.errors import PortError
 from apis_rules.grid.faults import Fault
@@ -351,7 +352,8 @@ async def real(
         place = Real(houses, server, folder, apart=apart, supervised=supervised)
         for program in place.programs.values():
             await asyncio.to_thread(program.wait_line, "Grid Master", 90)
-        async with open_onlooker([server.url], "example", "example", UNITS, "autonomous") as onlooker:
+        running = Running((server.url,), "example", "example", tuple(UNITS), "autonomous", os.getpid())
+        async with open_onlooker(running) as onlooker:
             place._onlooker = onlooker
             following = asyncio.create_task(place.follow())
             try:

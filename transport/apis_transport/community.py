@@ -76,6 +76,7 @@ async def open_community(
     kind: Kind | None = None,
     wiring: Wiring | None = None,
     tls: ssl.SSLContext | None = None,
+    credentials: Path | None = None,
     within_s: float = 10.0,
     new_store: bool = False,
 ) -> AsyncIterator[OpenCommunity]:
@@ -83,8 +84,9 @@ async def open_community(
 
     *unit_id* is the node's; an onlooker (a command of the command line) gives a name of its own choice. *state_dir* is
     the unit's state directory, whose lock the caller holds; None for an onlooker, which claims no presence and makes no
-    store. *kind*: how the servers run; several URLs are a cluster. *within_s*: how long servers that are not there yet
-    are waited for. *new_store*: make the store anew although this unit has known one, an operator's decision.
+    store. *kind*: how the servers run; several URLs are a cluster. *credentials*: file of the user as whom it speaks to
+    them. *within_s*: how long servers that are not there yet are waited for. *new_store*: make the store anew although
+    this unit has known one, an operator's decision.
 
     Raises:
         CannotOpen: with a code each for what is wrong: see ``apis-rules doc all``.
@@ -99,7 +101,9 @@ async def open_community(
         continuity = Continuity(continuity.path)
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(
-            open_connection(urls, word(unit_id), ping_s=wiring.link.ping_s, within_s=within_s, tls=tls)
+            open_connection(
+                urls, word(unit_id), ping_s=wiring.link.ping_s, within_s=within_s, tls=tls, credentials=credentials
+            )
         )
         jetstream = JetStream(connection, times.limit_s)
         create = continuity is not None and not continuity.knows_a_store

