@@ -41,6 +41,29 @@ async def test_a_killed_server_is_noticed_within_a_second(server: Server, commun
             await ports.ctl.write(Write("k", b"x"))
 
 
+async def test_a_client_that_fails_while_it_closes_is_replaced(
+    server: Server, community_id: str, tmp_path: Path
+) -> None:
+    """The client tells nobody of its end where its last bytes cannot be sent; the node is back all the same."""
+    async with open_connection([server.url], "E001") as connection:
+        client = connection._client
+        assert client is not None
+
+        async def drain() -> None:
+            raise ConnectionResetError("the server was killed")
+
+        transport = client._transport
+        transport.drain, transport.writelines = drain, lambda _: None
+        client._pending, client._pending_data_size = [b"PING\r\n"], 6
+        server.kill()
+        await until(lambda: not connection.connected, 3)
+        server.start()
+        await until(lambda: connection.connected and connection.generation == 2, 3)
+        assert connection._client is not client
+        transport.close()
+        await asyncio.sleep(0)
+
+
 async def test_a_frozen_server_is_noticed_within_three_and_a_half_seconds(
     server: Server, community_id: str, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 _draw = random.SystemRandom()
 
 CONNECT_TIMEOUT_S: Final = 1
+_LOOK_S: Final = 0.5
 SETTLE_LIMIT_S: Final = 1.0
 _ECHO: Final = "echo"
 _NOBODY: Final = "503"
@@ -181,7 +182,7 @@ class Connection:
         """Keep connected until cancelled. Raises what went wrong inside a receiver: that is a bug."""
         try:
             while not self.closing:
-                await self._lost.wait()
+                await self._until_lost()
                 if self._failure is not None:
                     raise self._failure
                 self._drop()
@@ -190,6 +191,13 @@ class Connection:
             client, self._client = self._client, None
             if client is not None:
                 await _close(client)
+
+    async def _until_lost(self) -> None:
+        # A client that fails while it closes, as with bytes left for a server that was killed, never says that it has.
+        while not self._lost.is_set() and self._client is not None and not self._client.is_closed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._lost.wait()
 
     async def connect_first(self, within_s: float) -> None:
         """Connect for the first time, so that what can never work is said at once.
