@@ -28,8 +28,10 @@ class Narration:
         """Write down what changes, until cancelled."""
         changes = self._board.changes()
         while True:
+            changes.skip()
             self.look()
-            await anext(changes)
+            while await anext(changes) == "unit":
+                pass  # a reading changes nothing that is told
 
     def look(self) -> None:
         """Write down what is different from the last look."""
