@@ -39,12 +39,14 @@ def live(seed: int) -> None:
     assert [d for d in outcome.deals if d.abort_reason is None], "no deal was fulfilled"
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", CI_SEEDS)
 def test_ten_hours_of_trouble(seed: int) -> None:
     """No invariant is broken, every switched deal has its one record, and in the end all converters wait."""
     live(seed)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", CAMPAIGN_SEEDS)
 def test_ten_hours_of_trouble_at_length(seed: int) -> None:

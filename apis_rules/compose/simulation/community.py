@@ -7,6 +7,7 @@ comes from its seed alone, so two communities that are treated alike live alike.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ class VirtualCommunity:
     Attributes:
         store: the twins' own side, for looks and faults.
         houses: by unit id.
+        store_lost_at_s: loop's time of the last loss or rewind of the store.
         node_files: by unit id, where a node reads its files again while it runs.
     """
 
@@ -92,6 +94,7 @@ class VirtualCommunity:
         self.unit_ids = list(documents)
         self.houses = {u: House(u, ModelDevice(plant, u, runtime_s=loop.time)) for u in self.unit_ids}
         self.node_files: dict[str, NodeFiles] = {}
+        self.store_lost_at_s = -math.inf
         self._past: deque[tuple[float, StoreSnapshot]] = deque()
         self.records = Records(_StoreItself(self.store))
 
@@ -199,14 +202,20 @@ class VirtualCommunity:
         while self._past[0][0] < now_s - PAST_S:
             self._past.popleft()
 
+    def lose_store(self) -> None:
+        """Restart the store with nothing in it."""
+        self.store_lost_at_s = asyncio.get_running_loop().time()
+        self.store.lose()
+
     def rewind_store(self, by_s: float) -> None:
         """Restart the store with what it held *by_s* ago, as far as that was remembered."""
-        moment_s = asyncio.get_running_loop().time() - by_s
+        self.store_lost_at_s = asyncio.get_running_loop().time()
+        moment_s = self.store_lost_at_s - by_s
         older = [kept for at_s, kept in self._past if at_s <= moment_s]
         if older:
             self.store.rewind(older[-1])
         else:
-            self.store.lose()
+            self.lose_store()
 
     # What is to be seen.
 

@@ -31,7 +31,7 @@ SAME_MOMENT_S: Final = 0.2
 """Between two steps of one hand-over the grid's own step may show what no meter could."""
 
 ENERGY_SHARE: Final = 0.01
-SWITCH_S: Final = 0.2
+SWITCH_S: Final = 0.5
 """What is booked may be off by this share of the true energy, and by what flows in so long of the nodes' time: nobody
 knows the moment of a switch better than that, and the units' clock may run much faster."""
 
@@ -105,7 +105,7 @@ class Watch:
         self._several_s = 0.0
         self._stiff_s = 0.0
         self._epoch = 0
-        self._switched: set[str] = set()
+        self._switched: dict[str, float] = {}
         self.meters = DealMeters(community, ill, STORE)
         grid = community.plant.grid_now()
         grid.observers.append(self._look)
@@ -182,7 +182,7 @@ class Watch:
         elif entry.key.startswith("deal."):
             deal = Deal.from_json(entry.value)
             if deal.switched:
-                self._switched.add(deal.record.deal_id)
+                self._switched[deal.record.deal_id] = asyncio.get_running_loop().time()
         elif entry.key.startswith("lock."):
             self._look_at_lock(entry.key.removeprefix("lock."))
 
@@ -206,7 +206,10 @@ class Watch:
             if number > 1:
                 self._tell("records", deal_id, f"deal {deal_id} has {number} final records")
         living = set(community.records.deals())
-        for deal_id in sorted(self._switched - living - set(counted)):
+        # With a store that was lost or went back goes what it alone knew.
+        kept_s = community.store_lost_at_s
+        lost = [d for d, seen_s in self._switched.items() if seen_s > kept_s and d not in living and d not in counted]
+        for deal_id in lost:
             self._tell("records", deal_id, f"deal {deal_id} switched a converter and has no final record")
         for line in community.unwritten():
             self._tell("files", line, f"the deal log of {line} lacks, or is not as in the stream")

@@ -145,7 +145,7 @@ class Trouble:
                 await self._last(fault)
                 community.store.start()
             case CommunityFaultKind.STORE_LOST:
-                community.store.lose()
+                community.lose_store()
                 await self._trade_again(fault)
             case CommunityFaultKind.STORE_REWOUND:
                 community.rewind_store((fault.value or 0.0) / community.plant.acceleration)
