@@ -302,6 +302,8 @@ class Mediator:
 
     def forget_agreed(self) -> None:
         """Count a place once: what stands in the lock is no longer kept free as well."""
+        if not self._reserved:
+            return
         agreed = {
             deal.record.negotiation_id for deal in self._board.records.deals_of(self._board.identity.unit_id).values()
         }

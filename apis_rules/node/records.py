@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -68,6 +69,7 @@ class Records:
     def __init__(self, view: View) -> None:
         self._view = view
         self._parsed: dict[str, tuple[int, WireModel]] = {}
+        self._of_unit: dict[str, dict[str, Deal]] = {}
         self._listed: dict[str, tuple[Mapping[str, Entry], dict[str, Any]]] = {}
 
     @property
@@ -123,7 +125,10 @@ class Records:
 
     def deals_of(self, unit_id: str) -> Mapping[str, Deal]:
         """Return the deals in which a unit is a party."""
-        return {i: deal for i, (deal, _) in self.deals().items() if unit_id in deal.record.units}
+        deals = self.deals()
+        if unit_id not in self._of_unit:
+            self._of_unit[unit_id] = {i: deal for i, (deal, _) in deals.items() if unit_id in deal.record.units}
+        return self._of_unit[unit_id]
 
     def locks(self) -> Mapping[str, tuple[Lock, int]]:
         """Return unit id → (lock, revision)."""
@@ -144,7 +149,7 @@ class Records:
     def _all(self, prefix: str, kind: type[M]) -> Mapping[str, tuple[M, int]]:
         entries = self._view.entries(prefix)
         known = self._listed.get(prefix)
-        if known is not None and known[0] == entries:
+        if known is not None and (known[0] is entries or known[0] == entries):
             return known[1]
         found = {}
         for key, entry in entries.items():
@@ -152,6 +157,8 @@ class Records:
             if record is not None:
                 found[key.removeprefix(prefix)] = (record, entry.revision)
         self._listed[prefix] = entries, found
+        if prefix == DEAL:
+            self._of_unit.clear()
         return found
 
     def _one(self, key: str, kind: type[M]) -> M | None:
@@ -167,10 +174,17 @@ class Records:
         return record
 
 
+@lru_cache(maxsize=1024)
+def _read(kind: type[M], value: bytes) -> M:
+    """Read a record; where many nodes live in one process, each value is read once for all of them."""
+    return kind.from_json(value)
+
+
 def _parse(key: str, value: bytes, kind: type[M]) -> M:
     try:
-        return kind.from_json(value)
+        record: M = _read(kind, value)
     except ValidationError as error:
         raise UnknownRecord(
             f"{key} cannot be read: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from error
+    return record

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from apis_rules.node.supervision import Progress
 
 LONGEST_PAUSE_S: Final = 1.0
+LOOK_PAUSE_S: Final = 0.2
+"""From one look to the next at least."""
+
 SHY_S: Final = 0.4
 """Units that change at the same moment ask within this time one after the other, in an order that chance decides."""
 
@@ -112,6 +115,7 @@ class User:
                 asked_for = asked_for if asked_for == self._situation() else None
                 if asked_for is None:
                     continue
+            looked_at_s = self._board.clock.now_s()
             again_at_s = asked_at_s + self._board.documents.policy.user.house_keeping_period_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LONGEST_PAUSE_S, max(0.0, again_at_s - self._board.clock.now_s()))):
@@ -119,6 +123,8 @@ class User:
                     # Most readings show no other wish; what else they may change waits for the end of the pause.
                     while await anext(changes) == "unit" and self._wish() == wish:
                         pass
+                    # In a large community records change all the time; nobody's wish is that urgent.
+                    await asyncio.sleep(max(0.0, looked_at_s + LOOK_PAUSE_S - self._board.clock.now_s()))
             if self._board.clock.now_s() >= again_at_s:
                 asked_for = None
 

@@ -90,7 +90,7 @@ class _OrderedTimer(asyncio.TimerHandle):
     ) -> None:
         super().__init__(when, callback, args, loop, context)
         self._virtual = loop
-        self._order = order
+        self._key = when, order
 
     def _run(self) -> None:
         # The loop runs a timer a rounding error early. Whoever then looks at the clock must not find it not yet due.
@@ -99,7 +99,7 @@ class _OrderedTimer(asyncio.TimerHandle):
 
     def __lt__(self, other: asyncio.TimerHandle) -> bool:
         if isinstance(other, _OrderedTimer):
-            return (self.when(), self._order) < (other.when(), other._order)
+            return self._key < other._key
         return super().__lt__(other)
 
     __hash__ = asyncio.TimerHandle.__hash__

@@ -70,6 +70,7 @@ class MemoryView:
         self._line = line
         self._prefixes = prefixes
         self._picture: dict[str, Entry] = {}
+        self._below: dict[str, Mapping[str, Entry]] = {}
         self._revision = 0
         self._store_id = ""
         self._complete = False
@@ -87,7 +88,10 @@ class MemoryView:
         if prefix and not prefix.endswith("."):
             entry = self._picture.get(prefix)
             return {} if entry is None or entry.value is None else {prefix: entry}
-        return {k: e for k, e in self._picture.items() if k.startswith(prefix) and e.value is not None}
+        if prefix not in self._below:
+            found = {k: e for k, e in self._picture.items() if k.startswith(prefix) and e.value is not None}
+            self._below[prefix] = found
+        return self._below[prefix]
 
     @property
     def fresh(self) -> bool:
@@ -149,6 +153,7 @@ class MemoryView:
         changed = [e for k, e in now.items() if self._picture.get(k) != e]
         self._store_id = self._bucket.store_id
         self._picture = dict(now)
+        self._below.clear()
         self._revision = self._bucket.revision
         self._complete = True
         self._in_doubt_since_s = None
@@ -172,6 +177,7 @@ class MemoryView:
         self._revision = entry.revision
         if covers(self._prefixes, entry.key):
             self._picture[entry.key] = entry
+            self._below = {p: found for p, found in self._below.items() if not entry.key.startswith(p)}
             self._tell([entry])
 
     def _tell(self, entries: Sequence[Entry]) -> None:
