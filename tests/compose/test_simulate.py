@@ -15,6 +15,7 @@ from apis_rules.author.workset import write_workset
 from apis_rules.cli import main
 
 HALF_AN_HOUR = ["--days", "0.02", "--accelerate", "60", "--seed", "3"]
+pytestmark = pytest.mark.timeout(300)
 TABLES = ("deals.csv", "units.csv", "grid.csv", "errors.csv", "violations.csv")
 
 
