@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from apis_rules.compose.example import UNITS, example_sites
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.options import RunOptions
+from apis_rules.compose.parent import Parent
 from apis_rules.grid.model import Grid
 from apis_rules.grid.plant import Plant
 from apis_rules.grid.server import Emulator, EmulatorPorts
@@ -71,7 +72,8 @@ async def measure() -> list[float]:
         nodes: list[Node] = []
         for site in example_sites(*address, folder):
             unit = folder / (site.config.model.unit_id if site.config else "")
-            nodes.append(await stack.enter_async_context(open_node(site, (server.url,), unit, hosts, options)))
+            opened = open_node(site, (server.url,), unit, hosts, options, Parent())
+            nodes.append((await stack.enter_async_context(opened)).node)
         view = await stack.enter_async_context(nodes[0].ports.community.ctl.watch(*WATCHED))
         records = Records(view)
         living = [asyncio.ensure_future(node.run()) for node in nodes]

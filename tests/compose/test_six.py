@@ -27,7 +27,7 @@ def choose_strategy(folder: Path, strategy: str) -> None:
     file = folder / "policy.json"
     policy = json.loads(file.read_text())
     policy["largeCapacityUnitIds"] = []
-    policy["gridMaster"]["gridMasterSelection"] = {"strategy": strategy, "candidateUnitIds": ["E005"]}
+    policy["gridMaster"]["gridMasterSelection"] = {"strategy": strategy, "fixedUnitId": "E005"}
     file.write_text(json.dumps(policy))
 
 
