@@ -100,6 +100,10 @@ class Place(ABC):
         """Start it again."""
 
     @abstractmethod
+    def ended(self, unit_id: str) -> bool:
+        """Whether a node has ended by itself."""
+
+    @abstractmethod
     def freeze(self, unit_id: str) -> None:
         """Suspend a node's process."""
 
@@ -188,6 +192,9 @@ class Simulated(Place):
 
     async def start(self, unit_id: str) -> None:
         self.w.start(unit_id)
+
+    def ended(self, unit_id: str) -> bool:
+        return unit_id in self.w.ended()
 
     def freeze(self, unit_id: str) -> None:
         self.w.freeze(unit_id)
@@ -280,6 +287,9 @@ class Real(Place):
         await asyncio.to_thread(self.programs[unit_id].__exit__)
         self._start(unit_id)
 
+    def ended(self, unit_id: str) -> bool:
+        return not self.programs[unit_id].running
+
     def freeze(self, unit_id: str) -> None:
         self.programs[unit_id].signal(signal.SIGSTOP)
 
@@ -295,6 +305,8 @@ class Real(Place):
     def disk(self, unit_id: str, *, full: bool) -> None:
         # A process that may make no file longer than nothing is told so by the system at each write, as by a full disk.
         program = self.programs[unit_id]
+        if not program.running:
+            return  # the next one begins without that limit
         pid = program.nodes if self._supervised else program.pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if full else hard, hard))

@@ -223,8 +223,8 @@ async def full_disk(place: Place, scene: Scene) -> None:
 
 
 async def empty_disk(place: Place, scene: Scene) -> None:
+    await place.until(lambda: place.ended(scene.party), 90.0, "its node ends")
     place.disk(scene.party, full=False)
-    await place.kill(scene.party)
     await place.start(scene.party)
 
 
