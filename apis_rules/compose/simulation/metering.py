@@ -17,6 +17,7 @@ class DealMeters:
     Attributes:
         wh: (deal id, unit id) → Wh so far.
         disturbed: deals of which a party, or the store, was out of order meanwhile: their records may miss something.
+            So may those of other deals of that party, and those of the voltage reference, which carries the rest.
     """
 
     def __init__(self, community: VirtualCommunity, ill: Callable[[str], bool], store: str) -> None:
@@ -47,10 +48,15 @@ class DealMeters:
 
     def _look_at_deals(self) -> None:
         self._deals_of = {}
+        uneven: set[str | None] = set()
+        holder = self._community.records.grid()[0].holder
         for deal_id, (deal, _) in self._community.records.deals().items():
             if any(map(self._ill, (*deal.record.units, self._store, self._community.master or self._store))):
                 self.disturbed.add(deal_id)
+            if deal_id in self.disturbed:
+                uneven |= {*deal.record.units, holder}
             if deal.detail.flowing:
                 for unit_id in deal.record.units:
                     self._deals_of.setdefault(unit_id, []).append(deal_id)
+        self.disturbed.update(*(self._deals_of.get(unit_id, ()) for unit_id in uneven if unit_id))
         self._before = {u: wh for u, wh in self._before.items() if u in self._deals_of}
