@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.node.records import parse_record
 from apis_rules.node.state_dir import write_whole
 from apis_rules.node.unit_clock import parse_unit_time
 from apis_rules.ports.types import DealRecord
@@ -82,7 +83,7 @@ class DealLog:
     async def run(self) -> None:
         """Write a file for every final record in which this unit is a party, until cancelled."""
         async for message in self._ports.streams.read(STREAM, self._next_seq()):
-            record = DealRecord.from_json(message.body)
+            record = parse_record(f"record {message.seq} of {STREAM}", message.body, DealRecord)
             if self._board.identity.unit_id in record.units:
                 await self._write_at_last(record)
             await self._remember(message.seq + 1)

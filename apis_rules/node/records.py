@@ -169,7 +169,7 @@ class Records:
         known = self._parsed.get(key)
         if known is not None and known[0] == entry.revision and isinstance(known[1], kind):
             return known[1]
-        record = _parse(key, entry.value, kind)
+        record = parse_record(key, entry.value, kind)
         self._parsed[key] = (entry.revision, record)
         return record
 
@@ -180,7 +180,12 @@ def _read(kind: type[M], value: bytes) -> M:
     return kind.from_json(value)
 
 
-def _parse(key: str, value: bytes, kind: type[M]) -> M:
+def parse_record(key: str, value: bytes, kind: type[M]) -> M:
+    """Read what the community keeps under *key*.
+
+    Raises:
+        UnknownRecord: it is damaged, or of a program that is older or newer.
+    """
     try:
         record: M = _read(kind, value)
     except ValidationError as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from apis_rules.errors import InputError
+from apis_rules.errors import InputError, plain_error
 from apis_rules.node.messages import UnitReport
 from apis_rules.node.reference import KEY, join_community, reference_of
 from apis_rules.node.rule_files import bundled_rules
@@ -100,3 +102,22 @@ def test_a_state_folder_of_another_format_is_refused(tmp_path: Path, other: int,
     (tmp_path / "format").write_text(f"{other}\n")
     with pytest.raises(InputError, match=rf"AR706.*{word}"):
         FileStateStore(tmp_path)
+
+
+async def a_record_is_read(other: int, word: str) -> None:
+    async with world(2, acceleration=20.0, policy=SMALL_DEALS, rsoc=[60.0, 60.0]) as w:
+        await w.until(lambda: all(h.node.state == "autonomous" for h in w.houses.values()), 60, "all take part")
+        ports = w.store.connect("another")
+        await ports.streams.append("DEALLOG", "d1", json.dumps({"format": other}).encode(), message_id="d1")
+        task = w.houses["E001"].task
+        assert task is not None
+        await asyncio.wait([task], timeout=10)
+        failure = plain_error(task.exception())  # type: ignore[arg-type]  # a group, as nodes raise them
+        assert re.search(rf"record 1 of DEALLOG cannot be read: .*{word}", str(failure))
+        w.check_still()
+
+
+@OTHERS
+def test_a_stream_of_another_format_ends_a_node_with_a_sentence(other: int, word: str) -> None:
+    """A record that this program would read half is not read: the node stops, its converter waits."""
+    run_virtual(a_record_is_read(other, word))
