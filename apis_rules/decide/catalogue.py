@@ -150,6 +150,9 @@ def _deal_started(facts: Facts) -> bool | None:
 
 
 def _dealing_units(facts: Facts) -> set[Any]:
+    shared: set[Any] | None = facts.get(_DEALING)
+    if shared is not None:
+        return shared
     switched = {_at(d, "record", key) for d in _list(facts, "deals") for side, key in SIDES if _is(d, side, "on")}
     # The holder of the voltage balances them all, also where its own deals are over.
     holder = _at(facts, "grid", "holder")
@@ -158,7 +161,9 @@ def _dealing_units(facts: Facts) -> set[Any]:
 
 def with_shared(document: Facts) -> dict[str, Any]:
     """Return *document* with what entries look up again and again in it, so that it is found once for all elements."""
-    return {**document, _CURRENTS: _currents(document)} if "units" in document else {**document}
+    if "units" not in document:
+        return {**document}
+    return {**document, _CURRENTS: _currents(document), _DEALING: _dealing_units(document)}
 
 
 def _currents(facts: Facts) -> dict[Any, Any]:
@@ -170,7 +175,8 @@ def _currents(facts: Facts) -> dict[Any, Any]:
 
 
 _CURRENTS: Final = " currents"
-"""A key that no path of a rule file begins with."""
+_DEALING: Final = " dealing"
+"""Keys that no path of a rule file begins with."""
 
 
 def _dealing_current_a(facts: Facts) -> float | None:
@@ -219,7 +225,7 @@ def _branch_current_a(view: str) -> Callable[[Facts], float | None]:
 
 
 def _branch_dealing_units(view: str) -> Callable[[Facts], float]:
-    return lambda facts: float(len(_dealing_units(facts) & set(_list(facts, "branch", view))))
+    return lambda facts: float(sum(unit in _dealing_units(facts) for unit in _list(facts, "branch", view)))
 
 
 def _branch_unknown(facts: Facts) -> float:
