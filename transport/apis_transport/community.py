@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -163,7 +163,8 @@ async def _remembered(
         finally:
             saving.cancel()
             continuity.see(mirror.revision)
-            continuity.save()
+            with suppress(OSError):  # a full disk: what was kept last is a little older
+                continuity.save()
 
 
 @asynccontextmanager

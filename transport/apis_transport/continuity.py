@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import threading
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from apis_transport.errors import CannotOpen
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 FILE: Final = "store.json"
 _WRITE_EVERY_S: Final = 1.0
@@ -96,13 +99,14 @@ class Continuity:
     def _save(self) -> None:
         if not self.changed:
             return
-        self._written = (self.store_id, self.revision)
+        written = (self.store_id, self.revision)
         beside = self.path.with_suffix(".new")
         with beside.open("w", encoding="utf-8") as file:
             json.dump({"format": 1, "store_id": self.store_id, "revision": self.revision}, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.path)
+        self._written = written
 
 
 def load_continuity(state_dir: Path) -> Continuity:
@@ -127,9 +131,22 @@ def load_continuity(state_dir: Path) -> Continuity:
 
 
 async def keep_saving(continuity: Continuity, revision: Callable[[], int]) -> None:
-    """Note once a second what the view has shown, and save it in a thread: a card may take its time."""
+    """Note once a second what the view has shown, and save it in a thread: a card may take its time.
+
+    A disk that does not take it ends nothing: a loss of the store that falls into that time shows by the units' epochs,
+    and what a unit must keep it says itself.
+    """
+    told = False
     while True:
         await asyncio.sleep(_WRITE_EVERY_S)
         continuity.see(revision())
-        if continuity.changed:
+        if not continuity.changed:
+            continue
+        try:
             await asyncio.to_thread(continuity.save)
+        except OSError as error:
+            if not told:
+                _log.warning("%s is not kept: %s", continuity.path, error)
+            told = True
+        else:
+            told = False
