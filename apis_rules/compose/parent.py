@@ -158,7 +158,7 @@ class Supervised(Parent):
             answer = await self._ask(asked, "server", TAKE_S)
         except TimeoutError:
             raise CannotOpen("AR523", str(argv[0]), "was not started by the supervisor in time") from None
-        failure = str(answer["failure"])
+        failure = str(answer.get("failure", "the supervisor is gone"))
         if failure.startswith("locked"):
             owner = failure.removeprefix("locked ") or "another process"
             raise CannotOpen("AR524", str(lock.parent), f"is in use by {owner}")
@@ -176,6 +176,9 @@ class Supervised(Parent):
             finally:
                 self.gone.set()
                 beating.cancel()
+                for waiting in self._answers.values():
+                    if not waiting.done():
+                        waiting.set_result({})
 
     async def _give_signs(self) -> None:
         while True:
@@ -205,6 +208,9 @@ class Supervised(Parent):
                     waiting.set_result(answer)
 
     async def _ask(self, message: dict[str, Any], key: str, within_s: float) -> dict[str, Any]:
+        """Return the answer; an empty one where the process above is gone."""
+        if self.gone.is_set():
+            return {}
         waiting = self._answers[key] = asyncio.get_running_loop().create_future()
         self._say(message)
         async with asyncio.timeout(within_s):

@@ -108,12 +108,17 @@ async def test_signs_of_life_stop_with_the_loops(both: tuple[Supervisor, Supervi
     assert supervisor._heard_at_s == heard_at_s
 
 
-async def test_the_end_of_the_process_above_is_noticed(both: tuple[Supervisor, Supervised]) -> None:
-    """Its end of the socket closes with it."""
+async def test_the_end_of_the_process_above_is_noticed(both: tuple[Supervisor, Supervised], tmp_path: Path) -> None:
+    """Its end of the socket closes with it; nobody waits for its answers any more, nor for those to come."""
     supervisor, nodes = both
+    supervisor._let_take = lambda: None  # type: ignore[method-assign]
+    waiting = asyncio.create_task(nodes.take_over(lambda: orders(tmp_path)))
+    await seen(lambda: supervisor._units)
     supervisor._close_channel()
     async with asyncio.timeout(5):
         await nodes.gone.wait()
+        await waiting
+        await nodes.take_over(lambda: orders(tmp_path))
 
 
 async def test_without_a_process_above_nothing_waits(tmp_path: Path) -> None:
