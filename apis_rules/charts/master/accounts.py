@@ -110,13 +110,16 @@ def is_fresh(round_: Round, unit_id: str) -> bool:
 
 
 def is_settled(round_: Round, unit_id: str) -> bool:
-    """Whether no command to the unit is open and its reading was taken after the last one ended."""
+    """Whether no command to the unit is open and its reading was taken after the last one ended.
+
+    When a command of an earlier term ended nobody here knows: a reading from before this term shows nothing of it.
+    """
     unit = round_.unit(unit_id)
     return (
         unit is not None
         and unit_id not in round_.sent
         and unit_id not in round_.repeated_stops
-        and unit.read_at_s >= round_.ended.get(unit_id, float("-inf"))
+        and unit.read_at_s >= round_.ended.get(unit_id, round_.picture.term_started_s)
     )
 
 

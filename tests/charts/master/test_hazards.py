@@ -170,6 +170,21 @@ def test_a_hand_over_broken_after_each_step(step: str, who: str, broken_after_s:
     assert_closed(world)
 
 
+def test_a_reading_from_before_a_term_does_not_show_that_the_new_holder_does_not_hold() -> None:
+    """A master that begins in the middle of a hand-over knows the new holder from before it took over."""
+    world = two_deals()
+    before = world.houses["E004"].data
+    world.ask_stop("d1", "E001")
+    world.run_until(lambda w: w.grid.state == "straightening")
+    world.kill_master()
+    world.new_term()
+    holder = world.houses["E004"]
+    holder.data, holder.read_at_s = before, world.now_s - 0.5
+    plan = world.planner.plan(world.picture(), world.now_s)
+    assert not plan.problems
+    assert not [put for put in plan.puts if put.key == "grid"]
+
+
 @pytest.mark.parametrize("failures", [1, 3])
 @pytest.mark.parametrize(("step", "goes_back"), [("announcing", True), ("taking", True), ("yielding", False)])
 def test_a_step_that_the_unit_refuses(step: str, goes_back: bool, failures: int) -> None:
