@@ -88,6 +88,7 @@ def test_frozen_nodes_are_ended_and_come_back(running: Running) -> None:
     print(f"frozen: currents in WAIT after {took_s:.2f} s")  # noqa: T201  the figure
     assert took_s > ALIVE_S - 1
     until(lambda: program.child("--no-supervisor") not in (None, nodes), 5, "they are started again")
+    until(lambda: trading(running), 60, lambda: f"deals run again\n{program.told}")
 
 
 def test_without_the_supervisor_the_nodes_end_in_order(running: Running) -> None:
