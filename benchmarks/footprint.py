@@ -8,7 +8,8 @@ beside it, and not counted):
 - *many*: two hundred nodes in one process; what they traded, and every error that was told.
 
 ``python benchmarks/footprint.py [--minutes 5] [--many-minutes 10] [--units 200] [--part NAME]``; 1 where a figure is
-above its limit.
+above its limit. ``--python`` names the interpreter of an installation as a board has it (without the extras, whose
+libraries drag others along): the nodes of *one each* are measured there.
 """
 
 from __future__ import annotations
@@ -74,11 +75,11 @@ async def open_site(units: int) -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
-async def program(*arguments: object, log: Path) -> AsyncIterator[psutil.Process]:
+async def program(*arguments: object, log: Path, python: str = sys.executable) -> AsyncIterator[psutil.Process]:
     """Run ``apis-rules`` with *arguments*; afterwards end it in order, or by force when that takes too long."""
     with log.open("w") as lines:
-        command = [sys.executable, "-m", "apis_rules", *map(str, arguments)]
-        process = await asyncio.create_subprocess_exec(*command, stdout=lines, stderr=lines)
+        command = [python, "-m", "apis_rules", *map(str, arguments)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=lines, stderr=lines, cwd=log.parent)
         try:
             yield psutil.Process(process.pid)
         finally:
@@ -110,14 +111,16 @@ def busy_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def one_each(minutes: float) -> dict[str, float]:
+async def one_each(minutes: float, python: str) -> dict[str, float]:
     """Four nodes, a process each."""
     async with open_site(4) as site, AsyncExitStack() as stack:
         nodes = []
         for config in sorted(site.folder.glob("config*.json")):
             state = site.folder / "state" / config.stem
             started = program(
-                "run", config, "--nats", site.url, "--state-dir", state, NODES, log=site.folder / f"{config.stem}.log"
+                *("run", config, "--nats", site.url, "--state-dir", state, NODES),
+                log=site.folder / f"{config.stem}.log",
+                python=python,
             )
             nodes.append(await stack.enter_async_context(started))
         await asyncio.sleep(minutes * 60)
@@ -174,9 +177,10 @@ def main() -> int:
     parser.add_argument("--many-minutes", type=float, default=10.0)
     parser.add_argument("--units", type=int, default=200)
     parser.add_argument("--part", choices=("one each", "together", "many"))
+    parser.add_argument("--python", default=sys.executable)
     args = parser.parse_args()
     runs = {
-        "one each": lambda: one_each(args.minutes),
+        "one each": lambda: one_each(args.minutes, args.python),
         "together": lambda: together(args.minutes),
         "many": lambda: many(args.many_minutes, args.units),
     }

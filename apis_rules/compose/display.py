@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
-from rich.console import Console
-from rich.live import Live
-
 from apis_rules.compose.lines import Narrator, Patience, tell_deal
-from apis_rules.compose.screen import draw
 from apis_rules.compose.summary import sum_up
 
 if TYPE_CHECKING:
@@ -49,13 +45,13 @@ class Display:
         self._onlooker = onlooker
         self._form = form
         self._opinions = opinions
-        self._console = Console()
+        self._in_terminal = sys.stdout.isatty()
 
     async def run(self, lacking: Callable[[], Iterable[str]]) -> None:
         """Show until cancelled. *lacking*: what stands before the reasons for which nothing is traded."""
         if self._form == "json":
             await self._tell(sys.stderr, lacking)
-        elif self._console.is_terminal:
+        elif self._in_terminal:
             await self._draw(lacking)
         else:
             await self._tell(sys.stdout, lacking)
@@ -65,16 +61,21 @@ class Display:
         if self._form == "json":
             print(text, file=sys.stderr)
             sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
-        elif self._console.is_terminal:
+        elif self._in_terminal:
             for record in self._onlooker.finished:
-                self._console.print(f"done: {tell_deal(record)}", highlight=False)
-            self._console.print(text, highlight=False)
+                print(f"done: {tell_deal(record)}")
+            print(text, flush=True)
         else:
             print(f"{_now()} {text}", flush=True)
 
     async def _draw(self, lacking: Callable[[], Iterable[str]]) -> None:
+        # Loaded only where there is a terminal: a node of a small board has none.
+        from rich.live import Live
+
+        from apis_rules.compose.screen import draw
+
         patience, looker = Patience(), self._onlooker
-        with Live(console=self._console, auto_refresh=False) as live:
+        with Live(auto_refresh=False) as live:
             while True:
                 overview = looker.overview()
                 quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())

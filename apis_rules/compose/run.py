@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
 from apis_rules.compose.display import REDRAW_S, Display
+from apis_rules.compose.memory import give_back_memory
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import state_root, unit_folder
@@ -157,6 +158,7 @@ class _Run:
                     tasks.create_task(self._until(ends_at_s)),
                     tasks.create_task(self._mind_parent()),
                     tasks.create_task(self._hand_on()),
+                    tasks.create_task(self._settle()),
                     tasks.create_task(answer_failures(self._log, self._nodes)),
                 ]
                 await self._stop.wait()
@@ -179,6 +181,12 @@ class _Run:
             self._parent.keep(span=(deals_from, errors_from, None if for_s is None else ports.clock.now_s() + for_s))
         deals_from, errors_from, ends_at_s = self._parent.kept[SPAN]
         return deals_from, errors_from, ends_at_s
+
+    async def _settle(self) -> None:
+        """Give back what the nodes needed only to begin: files read, rules built and tried."""
+        while self._alive() is None:  # noqa: ASYNC110 - nodes begin on their own
+            await asyncio.sleep(REDRAW_S)
+        give_back_memory()
 
     def _alive(self) -> bool | None:
         """Return whether all loops go round; None: not all have begun."""

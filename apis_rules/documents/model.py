@@ -64,7 +64,12 @@ class FileModel(BaseModel):
     """Frozen; knows exactly the keys it declares; takes no number for a text, no text for a number."""
 
     model_config = ConfigDict(
-        frozen=True, alias_generator=file_key, populate_by_name=True, allow_inf_nan=False, extra="forbid"
+        defer_build=True,
+        frozen=True,
+        alias_generator=file_key,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        extra="forbid",
     )
 
     def to_document(self) -> dict[str, Any]:

@@ -15,7 +15,12 @@ class WireModel(BaseModel):
     """Frozen; ``camelCase`` on the wire, ``snake_case`` here; no NaN or infinity; unknown keys are ignored."""
 
     model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, allow_inf_nan=False, extra="ignore"
+        defer_build=True,
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        extra="ignore",
     )
 
     @classmethod
