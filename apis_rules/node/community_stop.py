@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.master import Reaction, ReactionKind
-from apis_rules.errors import Conflict, Outage, Unknown
+from apis_rules.errors import PortError
 from apis_rules.node.records import MODE, SUSTAIN, ModeRecord, Sustain
 from apis_rules.ports.state import Write
 from apis_rules.ports.types import OperationMode
@@ -19,6 +20,8 @@ from apis_rules.ports.types import OperationMode
 if TYPE_CHECKING:
     from apis_rules.node.board import Board
     from apis_rules.ports.bundle import CommunityPorts
+
+log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.5
 
@@ -94,8 +97,9 @@ class CommunityStop:
                 await self._ports.ctl.write(Write(MODE, record.to_json(), records.entry(MODE).at))
                 self._mode_reason = None
             await self._write_sustain(records.sustain() or Sustain(until_utc_s=0.0, reason=""))
-        except (Conflict, Outage, Unknown):
-            return  # looked at again soon; the records show what is true
+        except PortError as error:
+            # Looked at again soon, also by a store that is full; the records show what is true.
+            log.debug("the community's stop is not written down yet: %s", error)
 
     async def _write_sustain(self, there: Sustain) -> None:
         later = self._owed if self._owed.until_utc_s > there.until_utc_s else there

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import ValidationError
 
-from apis_rules.errors import Conflict, Outage, Refused, Unknown
+from apis_rules.errors import Conflict, Outage, PortError, Refused, Unknown
 from apis_rules.node import messages
 from apis_rules.node.controller import DATA_KEY
 from apis_rules.node.records import DEAL, EPOCH, LOCK, STOP, StopRequest
@@ -316,7 +316,7 @@ class Mediator:
         """Ask the Grid Master to end a deal of this unit.
 
         Raises:
-            Outage, Unknown: to be asked again.
+            PortError: to be asked again.
         """
         key = f"{STOP}{deal_id}.{self._board.identity.unit_id}"
         if self._board.records.entry(key).value is not None:
@@ -343,7 +343,7 @@ class Mediator:
     async def _ask_patiently(self, deal_id: str, reason: str) -> None:
         try:
             await self.ask_to_stop(deal_id, reason)
-        except (Outage, Unknown):
+        except PortError:  # a store that is full has room again one day
             await asyncio.sleep(self._board.documents.policy.controller.stop_me_check_period_s)
 
 
