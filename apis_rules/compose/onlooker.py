@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from apis_rules.compose.kept import read_understood
 from apis_rules.compose.overview import look_at
 from apis_rules.errors import InputError
 from apis_rules.node.controller import DATA_KEY
@@ -101,13 +102,15 @@ class Onlooker:
 
     async def follow_deals(self, from_seq: int) -> None:
         """Collect final records until cancelled."""
-        async for message in self.ports.streams.read("DEALLOG", from_seq):
-            self.finished.append(DealRecord.from_json(message.body))
+        messages = self.ports.streams.read("DEALLOG", from_seq)
+        async for record in read_understood(messages, "DEALLOG", DealRecord.from_json):
+            self.finished.append(record)
 
     async def follow_errors(self, from_seq: int) -> None:
         """Collect error events until cancelled."""
-        async for message in self.ports.streams.read("ERRLOG", from_seq):
-            self.errors.append(ErrorEvent.from_json(message.body))
+        messages = self.ports.streams.read("ERRLOG", from_seq)
+        async for event in read_understood(messages, "ERRLOG", ErrorEvent.from_json):
+            self.errors.append(event)
 
 
 @asynccontextmanager
