@@ -161,6 +161,9 @@ async def open_node(
             try:
                 yield OpenNode(node, folder)
             finally:
+                if community.displaced:
+                    # The converter is the other instance's business now, for the process above as well.
+                    parent.leave(config.unit_id, at_rest=True)
                 await device.close()
 
 

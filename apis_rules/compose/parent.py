@@ -63,7 +63,7 @@ class Parent:
         """Say how the converter is to be kept safe from now on."""
 
     def leave(self, unit_id: str, *, at_rest: bool) -> None:
-        """Say that a node has ended by its own decision."""
+        """Say that a node has ended. *at_rest*: nothing is left to do for its converter here; else it is guarded."""
 
     def keep(self, **values: Any) -> None:
         """Leave something for the process that runs the nodes after this one."""
@@ -129,7 +129,7 @@ class Supervised(Parent):
         self._say({"orders": orders().to_document()})
 
     def leave(self, unit_id: str, *, at_rest: bool) -> None:
-        """Say that a node has ended by its own decision."""
+        """Say that a node has ended. *at_rest*: nothing is left to do for its converter here; else it is guarded."""
         self._say({"left": unit_id, "at_rest": at_rest})
 
     def keep(self, **values: Any) -> None:

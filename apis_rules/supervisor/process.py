@@ -220,6 +220,9 @@ class Supervisor:
                 self._units[unit.unit_id] = unit
             case {"left": unit_id, "at_rest": True}:
                 self._units.pop(unit_id, None)
+                guard = self._guards.pop(unit_id, None)
+                if guard is not None:
+                    guard.end()
             case {"left": unit_id}:
                 self._guard(unit_id)
             case _:

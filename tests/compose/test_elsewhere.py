@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apis_rules.compose.claim import converter_lock
+from apis_rules.compose.nodes import open_node
+from apis_rules.compose.options import RunOptions
+from apis_rules.compose.parent import Parent
+from apis_rules.compose.sites import load_sites
 from apis_rules.documents.reading import load_config
 from apis_rules.file_lock import file_lock
+from apis_rules.ports.state import Write
 from apis_rules.ports.types import ConverterMode
 from apis_transport.community import open_community
+from apis_transport.device_hosts import DeviceHosts
+from apis_transport.presence import Displaced, Instance
 from tests.compose.houses import Houses, Program, ask, changed, refused, until
 
 if TYPE_CHECKING:
@@ -74,6 +81,41 @@ def test_a_unit_whose_lock_is_held_is_left_alone(houses: Houses, folder: Path, w
         assert houses.active() == ["E003"]
     refused(folder, "E003", "--nats", "nats://127.0.0.1:1")
     assert houses.all_wait()
+
+
+class Above(Parent):
+    """Keeps what it is told of units that left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[tuple[str, bool]] = []
+
+    def leave(self, unit_id: str, *, at_rest: bool) -> None:
+        self.left.append((unit_id, at_rest))
+
+
+async def test_a_unit_that_was_taken_over_is_guarded_no_more(folder: Path, server: Server) -> None:
+    """Another instance takes the unit id of a living node: the process above is told to leave its converter alone."""
+    above = Above()
+    options = RunOptions(folder, (server.url,), None, None, 1.0, 20.0, "table", folder / "state")
+    site = load_sites(folder / "config.E003.json")[0]
+
+    async def be_replaced() -> None:
+        async with (
+            asyncio.timeout(30),
+            DeviceHosts() as hosts,
+            open_node(site, [server.url], folder / "state" / "E003", hosts, options, above),
+            open_community([server.url], "example", "example", "onlooker", None) as outside,
+        ):
+            entry = await outside.ports.unit.get("presence.E003")
+            other = Instance(unit_id="E003", instance="another", home="far", host="far", process=1)
+            await outside.ports.unit.write(Write(entry.key, other.to_json(), entry.at))
+            await asyncio.sleep(30)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await be_replaced()
+    assert caught.group_contains(Displaced)
+    assert above.left == [("E003", True)]
 
 
 def test_a_community_that_runs_on_a_server_of_its_own_is_left_alone(houses: Houses, folder: Path) -> None:

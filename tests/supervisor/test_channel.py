@@ -92,6 +92,19 @@ async def test_what_nodes_say_later_counts(both: tuple[Supervisor, Supervised], 
     await seen(lambda: supervisor._decided)
 
 
+async def test_a_guard_ends_where_its_unit_needs_none(both: tuple[Supervisor, Supervised], tmp_path: Path) -> None:
+    """A failed node's converter is guarded at once; when another instance has the unit, nothing of ours goes on."""
+    supervisor, nodes = both
+    await nodes.take_over(lambda: orders(tmp_path))
+    nodes.leave("E001", at_rest=False)
+    await seen(lambda: supervisor._guards)
+    guard = supervisor._guards["E001"]
+    nodes.leave("E001", at_rest=True)
+    await seen(lambda: guard.left_alone)
+    assert not supervisor._guards
+    assert not supervisor._units
+
+
 async def test_signs_of_life_stop_with_the_loops(both: tuple[Supervisor, Supervised]) -> None:
     """While nodes begin a sign lasts longer; where a loop stands still there is none any more."""
     supervisor, nodes = both
