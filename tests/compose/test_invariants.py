@@ -48,3 +48,25 @@ def test_the_watch_sees_it() -> None:
         "switched a converter and has no final record",
     ):
         assert any(words in what for what in told), (words, told)
+
+
+async def a_node_with_a_fault() -> list[str]:
+    async with world(2, acceleration=ACCELERATION, seed=1, policy=SMALL_DEALS, rsoc=[92.0, 27.0]) as w:
+        watch = Watch(w, lambda _: False)
+        await w.one_deal()
+
+        def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError("a fault of the program")
+
+        w.houses["E002"].store.save = broken  # type: ignore[method-assign]
+        await w.until(lambda: w.ended() == ["E002"], 60, "the node ends")
+        del w.houses["E002"].store.save
+        w.mend()
+        await w.until(lambda: w.resting or not w.ended(), 60, "it runs again")
+        watch.close()
+        return [violation.what for violation in watch.violations]
+
+
+def test_a_node_that_its_own_fault_has_ended_is_told() -> None:
+    """A node that an error ends is no dead node among others, also after it was started again."""
+    assert any("E002 was ended by" in what for what in run_virtual(a_node_with_a_fault()))

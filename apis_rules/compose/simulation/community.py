@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from apis_rules.node.identity import Documents
     from apis_rules.node.surroundings import NodeFiles
     from apis_rules.ports.memory import StoreSnapshot
+    from apis_rules.ports.memory.faults import Line
 
 TEMPORARY: Final = Path("/tmp")  # noqa: S108 - only a name: files are kept in memory
 DIES_WITHIN_S: Final = 0.001
@@ -81,6 +82,7 @@ class VirtualCommunity:
         store: the twins' own side, for looks and faults.
         houses: by unit id.
         store_lost_at_s: loop's time of the last loss or rewind of the store.
+        failures: nodes that were ended by an error that nothing has an answer for, in order: unit id and error.
         node_files: by unit id, where a node reads its files again while it runs.
     """
 
@@ -95,6 +97,7 @@ class VirtualCommunity:
         self.houses = {u: House(u, ModelDevice(plant, u, runtime_s=loop.time)) for u in self.unit_ids}
         self.node_files: dict[str, NodeFiles] = {}
         self.store_lost_at_s = -math.inf
+        self.failures: list[tuple[str, BaseException]] = []
         self._past: deque[tuple[float, StoreSnapshot]] = deque()
         self.records = Records(_StoreItself(self.store))
 
@@ -135,7 +138,13 @@ class VirtualCommunity:
         line.on_change.append(line_changed)
         house.node = Node(identity, documents, NodePorts(ports, process), around)
         house.task = asyncio.get_running_loop().create_task(house.node.run(), name=unit_id)
+        house.task.add_done_callback(lambda task: self._note_end(task, line))
         return house
+
+    def _note_end(self, task: asyncio.Task[int], line: Line) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not line.killed:
+            self.failures.append((task.get_name(), error))
 
     async def kill(self, unit_id: str) -> None:
         """End a node's process at once: nothing it was doing has an effect any more; its converter stays as it is."""

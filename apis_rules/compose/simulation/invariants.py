@@ -196,6 +196,8 @@ class Watch:
     def close(self) -> None:
         """Look at how everything was left: to be called at rest."""
         community = self._community
+        for unit_id, error in community.failures:
+            self._tell("failure", unit_id, f"the node of {unit_id} was ended by {error!r}")
         grid = community.plant.grid_now()
         for unit_id in community.unit_ids:
             mode = grid.unit(unit_id).mode
