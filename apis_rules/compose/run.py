@@ -62,11 +62,13 @@ async def run_nodes(options: RunOptions) -> int:
     async with open_parent() as parent:
         try:
             return await _run(options, parent)
-        except InputError as error:
-            for sentence in await quiet_after_refusal(
-                config_files(options.target), state_root(options.state_dir), named_urls(options), error
-            ):
-                print(sentence, file=sys.stderr)
+        except (InputError, BaseExceptionGroup) as error:
+            refusal = error if isinstance(error, InputError) else plain_error(error)
+            if isinstance(refusal, InputError):
+                for sentence in await quiet_after_refusal(
+                    config_files(options.target), state_root(options.state_dir), named_urls(options), refusal
+                ):
+                    print(sentence, file=sys.stderr)
             raise
 
 

@@ -133,6 +133,10 @@ class Node:
                 log.critical("ends by an error: %s", "; ".join(str(e) for e in leaves(group)), exc_info=group)
                 await self._last_stop()
                 raise
+            except Exception as error:
+                log.critical("ends by an error: %s", error, exc_info=error)
+                await self._last_stop()
+                raise
             except asyncio.CancelledError:
                 await self._last_stop()
                 raise

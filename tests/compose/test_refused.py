@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apis_rules.cli import main
+from apis_rules.documents.diagnostics import Findings, Location
+from apis_rules.errors import InputError
 from apis_rules.node.reference import KEY
 from apis_rules.ports.state import Write
 from apis_rules.ports.types import ConverterMode
@@ -61,6 +63,24 @@ def test_a_converter_found_active_is_brought_to_wait(
     changed(folder / name, hwConfigFile=17, refreshingPeriodMsec="soon")
     said = refused(folder, "E002", "--nats", "nats://127.0.0.1:1")
     assert f"E002: the converter was found in {mode.name.lower().replace('_', ' ')}; it is in WAIT now" in said
+    assert houses.all_wait()
+
+
+def test_a_refusal_after_the_begin_leaves_no_converter_active(
+    houses: Houses, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a node finds wrong among others that run comes in a group, and is answered like any other refusal."""
+    findings = Findings()
+    findings.error(Location("scenario.json"), "AR301", "found while the services were built")
+
+    async def refuse(*_: object) -> int:
+        raise ExceptionGroup("of a run", [InputError(findings.sorted())])
+
+    monkeypatch.setattr("apis_rules.compose.run._run", refuse)
+    houses.set_mode("E001", ConverterMode.CHARGE)
+    said = refused(folder, "E001", "--nats", "nats://127.0.0.1:1")
+    assert "E001: the converter was found in charge; it is in WAIT now" in said
+    assert "found while the services were built" in said
     assert houses.all_wait()
 
 

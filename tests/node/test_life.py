@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 
 import pytest
 
@@ -51,6 +53,28 @@ async def found_active(mode: ConverterMode, refusal: str) -> None:
 def test_a_start_that_finds_its_converter_active(mode: ConverterMode, refusal: str) -> None:
     """Current-controlled: WAIT at once. Holding: told, and WAIT when its time is out. So does one that may not join."""
     run_virtual(found_active(mode, refusal))
+
+
+async def cannot_be_built(mode: ConverterMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(2, acceleration=ACCELERATION, started=False) as w:
+        house = w.houses["E002"]
+        w.plant.grid_now().set_mode("E002", mode, 350.0, 2.0, 0.0)
+
+        def unreadable(name: str) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+        monkeypatch.setattr(house.store, "load", unreadable)
+        w.start("E002")
+        assert house.task is not None
+        with pytest.raises(OSError, match="Input/output error"):
+            await house.task
+        assert w.mode("E002") == "WAIT"
+
+
+@pytest.mark.parametrize("mode", [ConverterMode.CHARGE, ConverterMode.VOLTAGE_REFERENCE])
+def test_a_node_that_cannot_be_built_stops_its_converter(mode: ConverterMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails before any service runs goes on to whoever started the node, after the converter is in WAIT."""
+    run_virtual(cannot_be_built(mode, monkeypatch))
 
 
 async def holder_restarts() -> None:
