@@ -49,10 +49,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenNode:
-    """A node that is ready to run, and its state folder."""
+    """A node that is ready to run, its state folder, and whether another instance has its unit id."""
 
     node: Node
     folder: Path
+    displaced: Callable[[], bool] = lambda: False
 
     def orders(self) -> UnitOrders:
         """Return how its converter is kept safe without it, by what it goes by now."""
@@ -159,7 +160,7 @@ async def open_node(
             )
             node = Node(identity, documents, NodePorts(community.ports, device), around)
             try:
-                yield OpenNode(node, folder)
+                yield OpenNode(node, folder, lambda: community.displaced)
             finally:
                 if community.displaced:
                     # The converter is the other instance's business now, for the process above as well.

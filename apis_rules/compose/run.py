@@ -265,6 +265,8 @@ class _Run:
             self._parent.leave(unit_id, at_rest=node.at_rest)
             self._parent.keep(left=[*self._parent.kept.get(LEFT, ()), unit_id])
         except BaseExceptionGroup as group:
+            # The nodes beside it may go on for a while, and so may whatever keeps its converter from WAIT.
+            self._parent.leave(unit_id, at_rest=self._opened[unit_id].displaced())
             failure = plain_error(group)
             if failure is None:
                 raise
