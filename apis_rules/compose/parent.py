@@ -22,8 +22,14 @@ if TYPE_CHECKING:
     from apis_rules.supervisor.orders import UnitOrders
 
 BEAT_S: Final = 0.5
-TAKE_S: Final = 20.0
-"""Longer than an order of the supervisor's may be under way to a driver."""
+SERVER_S: Final = 20.0
+"""How long the start of a nats-server is waited for."""
+
+TAKE_S: Final = 5.0
+"""How long the process above may take to hear and to answer."""
+
+REQUESTS: Final = 3
+"""What of its may still be under way then, one after the other: a look, an order, and what that may take to land."""
 
 
 class Parent:
@@ -121,8 +127,9 @@ class Supervised(Parent):
         for lock, descriptor in self._to_share.pop(given.lock, ()):
             self._say({"lock": lock}, descriptor)
         # One that does not answer for so long orders nothing either.
+        within_s = TAKE_S + REQUESTS * given.request_timeout_s
         with contextlib.suppress(TimeoutError):
-            await self._ask({"take": given.to_document()}, f"taken {given.unit_id}", TAKE_S)
+            await self._ask({"take": given.to_document()}, f"taken {given.unit_id}", within_s)
 
     def change(self, orders: Callable[[], UnitOrders]) -> None:
         """Say how the converter is to be kept safe from now on."""
@@ -155,7 +162,7 @@ class Supervised(Parent):
         """
         asked = {"server": [str(a) for a in argv], "log": str(log), "lock_file": str(lock)}
         try:
-            answer = await self._ask(asked, "server", TAKE_S)
+            answer = await self._ask(asked, "server", SERVER_S)
         except TimeoutError:
             raise CannotOpen("AR523", str(argv[0]), "was not started by the supervisor in time") from None
         failure = str(answer.get("failure", "the supervisor is gone"))

@@ -87,5 +87,8 @@ def decide_step(duty: Duty, shown: Shown, asked_at_s: float, now_s: float, *, hu
 
 
 def note_order(duty: Duty, now_s: float, *, answered: bool) -> Duty:
-    """Keep in mind that an order left: without an answer it may still land for the driver's request timeout."""
-    return replace(duty, unsettled_until_s=-math.inf if answered else now_s + duty.request_timeout_s)
+    """Keep in mind that an order left: without an answer it may still land for the driver's request timeout.
+
+    The answer to a later one does not say that an earlier one has landed.
+    """
+    return duty if answered else replace(duty, unsettled_until_s=now_s + duty.request_timeout_s)

@@ -78,6 +78,19 @@ async def test_a_unit_is_taken_over_with_its_lock(both: tuple[Supervisor, Superv
     os.close(supervisor._locks[str(lock)])
 
 
+async def test_a_slow_driver_is_waited_for_longer(
+    both: tuple[Supervisor, Supervised], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an answer a node goes on only when a look, an order and its landing could all have taken their time."""
+    supervisor, nodes = both
+    monkeypatch.setattr("apis_rules.compose.parent.TAKE_S", 0.1)
+    supervisor._let_take = lambda: None  # type: ignore[method-assign]
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await nodes.take_over(lambda: orders(tmp_path, 0.3))
+    assert loop.time() - began_s >= 3 * 0.3
+
+
 async def test_what_nodes_say_later_counts(both: tuple[Supervisor, Supervised], tmp_path: Path) -> None:
     """Other orders after a reload; what the next process shall know; a unit that rests; an end that is meant."""
     supervisor, nodes = both

@@ -74,5 +74,7 @@ def test_a_holder_is_left_until_its_time_is_out(now_s: float, *, hurry: bool, or
 
 def test_an_order_without_an_answer_may_still_land() -> None:
     """A node that is back waits until an order of ours cannot reach the converter any more."""
-    assert note_order(begin(), 5.0, answered=False).unsettled_until_s == 5.0 + TIMEOUT
+    unanswered = note_order(begin(), 5.0, answered=False)
+    assert unanswered.unsettled_until_s == 5.0 + TIMEOUT
+    assert note_order(unanswered, 5.5, answered=True).unsettled_until_s == 5.0 + TIMEOUT
     assert note_order(begin(), 5.0, answered=True).unsettled_until_s == -math.inf
