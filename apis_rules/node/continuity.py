@@ -7,7 +7,10 @@ says of deals and converters is not to be trusted until a person has looked.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
 
 from apis_rules.ports.types.model import StoredModel
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from apis_rules.node.errors import Errors
     from apis_rules.node.records import Records
     from apis_rules.node.state_dir import StateStore
+
+log = logging.getLogger(__name__)
 
 FILE: Final = "seen.json"
 PERIOD_S: Final = 1.0
@@ -27,6 +32,18 @@ class SeenStore(StoredModel):
     revision: int = 0
 
 
+def load_seen(store: StateStore) -> SeenStore:
+    """Return what was kept; nothing where it is damaged: the units' epochs tell of a lost store as well."""
+    content = store.load(FILE)
+    if content is None:
+        return SeenStore()
+    try:
+        return SeenStore.from_json(content)
+    except ValidationError:
+        log.warning("%s is damaged and counts as lost", FILE)
+        return SeenStore()
+
+
 class Continuity:
     """One node's memory of the store."""
 
@@ -34,8 +51,7 @@ class Continuity:
         self._records = records
         self._store = store
         self._errors = errors
-        content = store.load(FILE)
-        self._seen = SeenStore() if content is None else SeenStore.from_json(content)
+        self._seen = load_seen(store)
 
     @property
     def seen_revision(self) -> int:

@@ -6,17 +6,19 @@ A unit that was away reads on where it stopped, so both parties have every recor
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pydantic import Field, ValidationError
+
 from apis_rules.node.records import parse_record
 from apis_rules.node.state_dir import write_whole
 from apis_rules.node.unit_clock import parse_unit_time
 from apis_rules.ports.types import DealRecord
-from apis_rules.ports.types.model import FORMAT
+from apis_rules.ports.types.model import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from apis_rules.node.errors import Errors
     from apis_rules.node.state_dir import StateStore
     from apis_rules.ports.bundle import CommunityPorts
+
+log = logging.getLogger(__name__)
 
 STREAM: Final = "DEALLOG"
 SEEN_FILE: Final = "deallog.json"
@@ -55,6 +59,12 @@ async def write_file(file: Path, content: bytes) -> None:
 def _write_file(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, content, durable=True)
+
+
+class SeenRecords(StoredModel):
+    """How far this unit has read the stream: the number of the record that comes next."""
+
+    next_seq: int = Field(ge=1)
 
 
 class DealLog:
@@ -109,13 +119,17 @@ class DealLog:
 
     def _next_seq(self) -> int:
         content = self._store.load(SEEN_FILE)
-        return 1 if content is None else int(json.loads(content)["nextSeq"])
+        if content is None:
+            return 1
+        try:
+            return SeenRecords.from_json(content).next_seq
+        except ValidationError:
+            log.warning("%s is damaged and counts as lost: every deal log is written again", SEEN_FILE)
+            return 1
 
     async def _remember(self, next_seq: int) -> None:
         try:
-            await self._store.save(
-                SEEN_FILE, json.dumps({"format": FORMAT, "nextSeq": next_seq}).encode(), durable=False
-            )
+            await self._store.save(SEEN_FILE, SeenRecords(next_seq=next_seq).to_json(), durable=False)
         except OSError as error:
             # The file is written again after a restart, with the same content.
             self._errors.note(f"{SEEN_FILE}: {error}")

@@ -101,3 +101,27 @@ async def without_decisions() -> set[str]:
 def test_decisions_can_be_off() -> None:
     """A unit whose config says so keeps none; it trades, and others keep theirs."""
     assert run_virtual(without_decisions()) == {"E001"}
+
+
+async def notes_are_damaged(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with pair(ACCELERATION) as w:
+        await w.until(lambda: w.final_records and not w.unwritten(), 90, "a deal log")
+        house = w.houses["E001"]
+        await w.kill("E001")
+        written = dict(house.files)
+        house.files.clear()
+        for name in ("seen.json", "deallog.json"):
+            await house.store.save(name, content, durable=False)
+        w.start("E001")
+        await w.until(lambda: written.items() <= house.files.items(), 30, "every deal log is there again")
+        assert "seen.json is damaged" in caplog.text
+        assert "deallog.json is damaged" in caplog.text
+        await w.until(lambda: house.store.load("deallog.json") != content, 10, "a good note")
+        await w.until(lambda: house.store.load("seen.json") != content, 10, "a good note")
+        w.check_grid()
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format":1,"nex', b'{"nextSeq":0,"revision":"x"}', b"\xff\x00"])
+def test_damaged_notes_count_as_lost(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """A power cut that leaves them half written keeps no node from starting; it says so and reads all records again."""
+    run_virtual(notes_are_damaged(content, caplog))
