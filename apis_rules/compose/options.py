@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.ports.types.model import FORMAT, wrong_format
+from apis_rules.whole_file import write_whole
 
 if TYPE_CHECKING:
     from apis_rules.documents.config import Config
@@ -113,7 +114,8 @@ class Running:
             "credentials": self.credentials,
         }
         for name in (LAST_RUN_FILE, RUN_FILE):
-            (root / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            # Verbs read it at any moment. It is written while converters are controlled, so no disk is waited for.
+            write_whole(root / name, f"{json.dumps(content, indent=2)}\n".encode(), durable=False)
 
     def remove(self, root: Path) -> None:
         """Take the run file away, unless another run has written its own meanwhile."""

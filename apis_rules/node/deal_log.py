@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field, ValidationError
 
 from apis_rules.node.records import parse_record
-from apis_rules.node.state_dir import write_whole
 from apis_rules.node.unit_clock import parse_unit_time
 from apis_rules.ports.types import DealRecord
 from apis_rules.ports.types.model import StoredModel
+from apis_rules.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

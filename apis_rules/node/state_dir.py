@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.ports.types.model import FORMAT, wrong_format
+from apis_rules.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,24 +79,3 @@ def _check_format(file: Path) -> None:
         reason = wrong_format(int(found) if found.isdecimal() else found)
         hint = "name another --state-dir, or run the program that has kept it"
         raise refusal(Location(str(file)), "AR706", f"what this unit has kept cannot be read: {reason}", hint)
-
-
-def write_whole(file: Path, content: bytes, *, durable: bool) -> None:
-    """Replace *file* so that at every moment either the old or the new content is there, never a part. May block."""
-    beside = file.with_name(f".{file.name}.new")
-    try:
-        with beside.open("wb") as out:
-            out.write(content)
-            out.flush()
-            if durable:
-                os.fsync(out.fileno())
-        beside.replace(file)
-        if durable:
-            folder = os.open(file.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

@@ -8,6 +8,7 @@ of the same state directory knows that the former one is dead, and takes over at
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from apis_rules.errors import Conflict, PortError, Refused
 from apis_rules.ports.state import At, Write
 from apis_rules.ports.types.model import StoredModel
+from apis_rules.whole_file import write_whole
 from apis_transport.errors import CannotOpen
 
 if TYPE_CHECKING:
@@ -188,15 +190,15 @@ def _known_home(state_dir: Path) -> str | None:
 
 
 def home_of(state_dir: Path) -> str:
-    """Return the identity of a state directory, made on first use."""
+    """Return the identity of a state directory, made on first use and where its file is empty."""
     path = state_dir / HOME_FILE
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        home = uuid.uuid4().hex
-        path.write_text(home, encoding="ascii")
-        return home
+    with contextlib.suppress(FileNotFoundError):
+        if home := path.read_text(encoding="ascii").strip():
+            return home
+    state_dir.mkdir(parents=True, exist_ok=True)
+    home = uuid.uuid4().hex
+    write_whole(path, home.encode(), durable=True)
+    return home
 
 
 def _instance_of(entry: Entry) -> Instance | None:

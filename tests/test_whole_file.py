@@ -1,0 +1,70 @@
+"""Files that are written whole, and who writes them so."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from apis_rules.compose.options import LAST_RUN_FILE, RUN_FILE, Running, load_running
+from apis_rules.whole_file import write_whole
+from apis_transport.presence import HOME_FILE, home_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = Running(("nats://127.0.0.1:4222",), "community", "cluster", ("E001",), "autonomous", os.getpid())
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_reader_has_the_old_content_or_the_new_one(tmp_path: Path, durable: bool) -> None:
+    """What was opened before the write reads on in the old file to its end; nothing is left beside the new one."""
+    file = tmp_path / "note"
+    write_whole(file, b"old", durable=durable)
+    with file.open("rb") as reader:
+        write_whole(file, b"newer", durable=durable)
+        assert reader.read() == b"old"
+    assert file.read_bytes() == b"newer"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_write_without_room_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is told, the old content stays, and what was begun beside it is taken away."""
+    file = tmp_path / "note"
+    write_whole(file, b"old", durable=True)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(file, b"new", durable=True)
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("name", [RUN_FILE, LAST_RUN_FILE])
+def test_the_run_file_is_written_whole(tmp_path: Path, name: str) -> None:
+    """A verb that reads while a run writes its members anew finds all of the old file or of the new one."""
+    RUN.save(tmp_path)
+    old = (tmp_path / name).read_bytes()
+    with (tmp_path / name).open("rb") as reader:
+        replace(RUN, members=("E001", "E002")).save(tmp_path)
+        assert reader.read() == old
+    assert load_running(tmp_path, name).members == ("E001", "E002")
+
+
+def test_the_identity_of_a_state_folder_is_written_whole(tmp_path: Path) -> None:
+    """It stays the same; where a loss of power once left its file empty, the folder gets one of its own."""
+    home = home_of(tmp_path / "new")
+    assert home
+    assert home_of(tmp_path / "new") == home
+    file = tmp_path / "new" / HOME_FILE
+    file.write_text("")
+    with file.open() as reader:
+        made = home_of(tmp_path / "new")
+        assert reader.read() == ""
+    assert made not in ("", home)
+    assert home_of(tmp_path / "new") == made
