@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from apis_rules.compose.parent import Parent
     from apis_rules.errors import ApisRulesError
     from apis_rules.node.runtime import Node
+
+log = logging.getLogger(__name__)
 
 REFUSED: Final = 2
 REFUSED_HINT: Final = "'apis-rules doc AR703'; its converter was brought to WAIT if it could be reached"
@@ -305,6 +308,7 @@ class _Run:
         try:
             await self._display.run(self._lacking)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):  # the reader of a pipe, or the terminal, is gone
-                raise
-            self._asked_to_stop()
+            if error.errno in (errno.EPIPE, errno.EIO):  # the reader of a pipe, or the terminal, is gone
+                self._asked_to_stop()
+            else:  # such as a full disk, which is no reason to trade no more
+                log.warning("what happens is not shown any more: %s", error.strerror)
