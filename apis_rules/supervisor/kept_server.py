@@ -49,13 +49,12 @@ class KeptServer:
         """
         if self._process is not None:
             return ""
-        try:
-            self._lock = self._held.enter_context(file_lock(Path(lock), within_s=LOCK_LIMIT_S))
-        except Locked as error:
-            return f"locked {error.owner}"
         self._argv, self._log = tuple(argv), log
         try:
+            self._lock = self._held.enter_context(file_lock(Path(lock), within_s=LOCK_LIMIT_S))
             self._start(now_s, "wb")
+        except Locked as error:
+            return f"locked {error.owner}"
         except OSError as error:
             self._held.close()
             return error.strerror or str(error)

@@ -96,7 +96,8 @@ class Supervisor:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         inherited = Inherited(theirs.fileno(), self._locks, self._kept, self._server.pid, self._scratch)
-        with theirs:
+        with theirs, ExitStack() as undo:
+            undo.enter_context(ours)
             self._child = subprocess.Popen(  # noqa: S603 - this program, with the arguments that it was given
                 [sys.executable, "-m", "apis_rules", *self._arguments],
                 env={**os.environ, VARIABLE: inherited.to_text()},
@@ -104,6 +105,7 @@ class Supervisor:
                 # A signal of the terminal comes to this process, which passes it on once.
                 process_group=0,
             )
+            undo.pop_all()
         ours.setblocking(False)
         self._channel, self._unread, self._decided = ours, b"", False
         self._selector.register(ours, selectors.EVENT_READ)
@@ -135,28 +137,33 @@ class Supervisor:
         """After the nodes' process has ended: guard what it left, and start it again or end."""
         self._hear()
         self._close_channel()
-        at_s = now_s()
-        follows = decide_next(Ending(code, self._decided, self._asked > 0), self._deaths_s, at_s, self._restarts)
         if not (self._decided and code == 0):
             self._show_cursor()
         for unit_id in self._units:
             self._guard(unit_id)
-        if not isinstance(follows, Again):
-            if follows.looping:
-                died = (
-                    f"it has died {len(self._deaths_s) + 1} times within two minutes" if self._deaths_s else "it died"
-                )
-                self._tell(f"the nodes' process ended {_how(code)}; {died} and is not started again")
-            return follows.code
-        self._tell(f"the nodes' process ended {_how(code)}; it is started again")
-        self._deaths_s = (*self._deaths_s, at_s)
-        while now_s() < follows.at_s and not self._asked:
-            self._selector.select(max(0.0, min(LOOK_S, follows.at_s - now_s())))
-            self._look_after_server(now_s())
-        if self._asked:
-            return 1
-        self._start()
-        return None
+        happened = f"ended {_how(code)}"
+        while True:
+            at_s = now_s()
+            follows = decide_next(Ending(code, self._decided, self._asked > 0), self._deaths_s, at_s, self._restarts)
+            if not isinstance(follows, Again):
+                if follows.looping:
+                    times = len(self._deaths_s) + 1
+                    died = f"it has died {times} times within two minutes" if self._deaths_s else "it died"
+                    self._tell(f"the nodes' process {happened}; {died} and is not started again")
+                return follows.code
+            self._tell(f"the nodes' process {happened}; it is started again")
+            self._deaths_s = (*self._deaths_s, at_s)
+            while now_s() < follows.at_s and not self._asked:
+                self._selector.select(max(0.0, min(LOOK_S, follows.at_s - now_s())))
+                self._look_after_server(now_s())
+            if self._asked:
+                return 1
+            try:
+                self._start()
+            except OSError as error:  # no memory, no process, no file left: one more death
+                code, happened = 1, f"cannot be started ({error.strerror or error})"
+            else:
+                return None
 
     def _close_channel(self) -> None:
         if self._channel is not None:
@@ -176,7 +183,7 @@ class Supervisor:
         while True:
             try:
                 data, fds, _, _ = socket.recv_fds(self._channel, _CHUNK, _FDS)
-            except (BlockingIOError, ConnectionResetError):
+            except OSError:  # nothing to be heard now; one that is not heard again counts as frozen
                 return
             self._fds += fds
             if not data:

@@ -1,0 +1,68 @@
+"""The process above the nodes where the machine refuses it something."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from apis_rules.supervisor.kept_server import KeptServer
+from apis_rules.supervisor.process import Supervisor
+from tests.supervisor.test_channel import orders
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """No process can be started, so many times."""
+    real, left = subprocess.Popen, iter(range(times))
+
+    def start(*args: Any, **more: Any) -> Any:
+        if next(left, None) is not None:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return real(*args, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+
+
+def guards_ended(supervisor: Supervisor) -> None:
+    for guard in supervisor._guards.values():
+        guard.end()
+    supervisor._close_channel()
+    supervisor._selector.close()
+
+
+def test_a_start_that_the_machine_refuses_is_one_more_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is told and tried again as often as allowed; the converters are guarded throughout."""
+    refuse(monkeypatch, times=2)
+    supervisor = Supervisor(["--version"], 1, needs_scratch=False)
+    supervisor._units["E001"] = orders(tmp_path)
+    assert supervisor._go_on(-9) == 1
+    assert list(supervisor._guards) == ["E001"]
+    told = capfd.readouterr().err
+    assert "cannot be started (Resource temporarily unavailable); it has died 2 times" in told
+    guards_ended(supervisor)
+
+
+def test_a_start_that_was_refused_once_succeeds_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its pause the process is there."""
+    refuse(monkeypatch, times=1)
+    supervisor = Supervisor(["--version"], 2, needs_scratch=False)
+    assert supervisor._go_on(-9) is None
+    assert supervisor._child is not None
+    assert supervisor._child.wait(20) == 0
+    guards_ended(supervisor)
+
+
+def test_a_lock_that_cannot_be_made_is_answered(tmp_path: Path) -> None:
+    """A folder that is none keeps the server from starting, and nothing else from going on."""
+    (tmp_path / "file").touch()
+    server = KeptServer()
+    assert server.keep(["nats-server"], str(tmp_path / "log"), str(tmp_path / "file" / "lock"), 0.0)
+    assert server.pid == 0
+    server.stop()
