@@ -45,6 +45,16 @@ def test_a_write_without_room_leaves_the_old_content(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_where_nothing_can_be_written_beside_the_old_content_stays(tmp_path: Path) -> None:
+    """What is told is what stood in the way."""
+    file = tmp_path / "note"
+    write_whole(file, b"old", durable=True)
+    (tmp_path / ".note.new").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(file, b"new", durable=True)
+    assert file.read_bytes() == b"old"
+
+
 @pytest.mark.parametrize("name", [RUN_FILE, LAST_RUN_FILE])
 def test_the_run_file_is_written_whole(tmp_path: Path, name: str) -> None:
     """A verb that reads while a run writes its members anew finds all of the old file or of the new one."""

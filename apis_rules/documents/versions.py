@@ -7,7 +7,6 @@ twenty are kept. A folder belongs to one process at a time.
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.model import canonical_hash
 from apis_rules.documents.source import refusal
+from apis_rules.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +102,7 @@ class VersionStore:
             return newest
         self._folder.mkdir(parents=True, exist_ok=True)
         digest = version.content_hash.removeprefix("sha256:")[:12]
-        write_whole(self._folder / f"{version.number:08d}-{digest}.json", _written(version))
+        write_whole(self._folder / f"{version.number:08d}-{digest}.json", _written(version).encode(), durable=True)
         for old in self._paths()[self._keep :]:
             old.unlink(missing_ok=True)
         return version
@@ -117,7 +117,7 @@ class VersionStore:
         for kept in version.files:
             path = Path(kept.path)
             if not path.is_file() or path.read_bytes() != kept.text.encode():
-                write_whole(path, kept.text)
+                write_whole(path, kept.text.encode(), durable=True)
                 changed.append(path)
         return tuple(changed)
 
@@ -125,25 +125,6 @@ class VersionStore:
         if not self._folder.is_dir():
             return []
         return sorted((p for p in self._folder.iterdir() if _NAME.match(p.name)), reverse=True)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write *text* so that *path* holds all of it or what it held before, also after a crash.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _written(version: Version) -> str:

@@ -20,13 +20,14 @@ from apis_rules.documents.diagnostics import Severity
 from apis_rules.documents.model import canonical_hash, canonical_json
 from apis_rules.documents.reading import parse_hw_config, parse_policy, parse_scenario
 from apis_rules.documents.source import read_text
-from apis_rules.documents.versions import KeptFile, VersionStore, write_whole
+from apis_rules.documents.versions import KeptFile, VersionStore
 from apis_rules.documents.watched import Watch
 from apis_rules.errors import InputError, PortError
 from apis_rules.node.compiled import Compiled, compile_documents
 from apis_rules.node.reference import KEY, join_community, read_reference, reference_of
 from apis_rules.node.rule_files import declare_rules
 from apis_rules.node.unit_clock import format_utc
+from apis_rules.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -349,7 +350,7 @@ def _replace_policy(path: Path, before: Policy, text: str) -> None:
     except InputError:
         return  # somebody is at work on it; it is told as a file that cannot be used
     if found != text and said == before.canonical_hash:
-        write_whole(path.resolve(), text)
+        write_whole(path.resolve(), text.encode(), durable=True)
 
 
 def _sentence(error: InputError) -> str:

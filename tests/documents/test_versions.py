@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apis_rules.documents.versions import KeptFile, VersionStore, write_whole
+from apis_rules.documents.versions import KeptFile, VersionStore
 from apis_rules.errors import InputError
 
 
@@ -69,11 +69,17 @@ def test_a_damaged_version_is_told_and_a_half_written_one_is_not_seen(tmp_path):
         store.history()
 
 
-def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
-    """Where the new text cannot be written beside, the old text stays."""
-    path = tmp_path / "r.yaml"
-    path.write_text("old")
-    (tmp_path / ".r.yaml.new").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
+def test_a_version_that_finds_no_room_leaves_nothing_behind(tmp_path, monkeypatch):
+    """A full disk is not filled further by halves of versions that nobody reads; the former one stays."""
+    store = VersionStore(tmp_path)
+    one = store.record([kept("r.yaml", "a")], "t")
+    before = sorted(tmp_path.iterdir())
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.record([kept("r.yaml", "b")], "t")
+    assert sorted(tmp_path.iterdir()) == before
+    assert store.history() == (one,)

@@ -354,7 +354,7 @@ def test_a_voltage_that_is_published_counts_from_the_next_ramp(tmp_path: Path) -
 
 
 async def disks_that_refuse(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     async with motion(folder) as m:

@@ -19,7 +19,7 @@ def test_a_disk_that_is_full_ends_nothing(
     monkeypatch.setattr(module, "_WRITE_EVERY_S", 0.01)
     remembered = Continuity(tmp_path / "store.json", "s", 5)
     remembered.save()
-    full = tmp_path / "store.new"
+    full = tmp_path / ".store.json.new"
     full.mkdir()  # what is written beside the file cannot be
 
     async def scene() -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.whole_file import write_whole
 from apis_transport.errors import CannotOpen
 
 if TYPE_CHECKING:
@@ -100,12 +100,8 @@ class Continuity:
         if not self.changed:
             return
         written = (self.store_id, self.revision)
-        beside = self.path.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump({"format": 1, "store_id": self.store_id, "revision": self.revision}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
+        content = json.dumps({"format": 1, "store_id": self.store_id, "revision": self.revision})
+        write_whole(self.path, content.encode(), durable=True)
         self._written = written
 
 

@@ -12,7 +12,7 @@ from apis_rules.compose.verbs.history import add_state, open_store, short
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import parse_document
-from apis_rules.documents.versions import write_whole
+from apis_rules.whole_file import write_whole
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +58,7 @@ def _write_policy(policies: Sequence[KeptFile], file: Path) -> None:
     if not policies:
         refuse("--policy", "that version has no policy", "apis-rules history lists them")
     try:
-        write_whole(file, policies[0].text)
+        write_whole(file, policies[0].text.encode(), durable=True)
     except OSError as error:
         refuse("--policy", f"{file} cannot be written: {error.strerror}")
     print(f"{file} is the policy of that version; 'apis-rules policy publish {file}' puts it in force for all")
