@@ -177,7 +177,7 @@ def list_claims(path: Path) -> list[tuple[Claim, bool]]:
     Raises:
         Unclaimable: it cannot be read.
     """
-    if not path.exists():
+    if not _is_there(path):
         return []
     with _whole(path) as descriptor:
         return [(claim, _running(descriptor, claim)) for claim in _read(descriptor)]
@@ -191,7 +191,7 @@ def clear_claim(path: Path, owner: str) -> bool:
     Raises:
         Unclaimable: the owner's process runs, or the file cannot be used.
     """
-    if not path.exists():
+    if not _is_there(path):
         return False
     with _whole(path) as descriptor:
         claims = _read(descriptor)
@@ -201,6 +201,13 @@ def clear_claim(path: Path, owner: str) -> bool:
         if own:
             _write(descriptor, [c for c in claims if c.owner != owner])
         return bool(own)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Unclaimable(f"{path} cannot be used: {error.strerror}") from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.battery_claims import Unclaimable, clear_claim
 from apis_rules.supervisor.driver import ask
-from apis_rules.supervisor.duty import Shown, decide_step, note_order
+from apis_rules.supervisor.duty import LOOK_EVERY_S, Shown, decide_step, note_order
 from apis_rules.supervisor.orders import now_s
 
 if TYPE_CHECKING:
@@ -66,23 +66,35 @@ class Guard:
         return not self._thread.is_alive() and now_s() >= self._duty.unsettled_until_s
 
     def _run(self) -> None:
-        orders = self.orders
+        failure = ""
         while not self._ended.is_set():
-            asked_at_s = now_s()
-            shown = orders.show(ask(orders.read_url, orders.request_timeout_s))
-            step = decide_step(self._duty, shown, asked_at_s, now_s(), hurry=self._hurry)
-            self._duty = step.duty
-            self.looks += 1
-            if step.over and not self.over:
-                self._release_claims()
-                self._over.set()
-            elif not step.over:
-                self._over.clear()
-            if step.order_wait and not self._ended.is_set():
-                answered = ask(orders.wait_url, orders.request_timeout_s) is not None
-                self._duty = note_order(self._duty, now_s(), answered=answered)
-                self._tell_once(shown)
-            self._ended.wait(max(0.0, step.look_at_s - now_s()))
+            try:
+                look_at_s = self._look()
+            except Exception as error:  # noqa: BLE001 - whatever it is: nobody else looks after the converter
+                look_at_s = now_s() + LOOK_EVERY_S
+                if repr(error) != failure:
+                    failure = repr(error)
+                    self._tell(f"{self.orders.unit_id}: a look at the converter has failed and is repeated: {error!r}")
+            self._ended.wait(max(0.0, look_at_s - now_s()))
+
+    def _look(self) -> float:
+        """Do what is due now; return when to look again."""
+        orders = self.orders
+        asked_at_s = now_s()
+        shown = orders.show(ask(orders.read_url, orders.request_timeout_s))
+        step = decide_step(self._duty, shown, asked_at_s, now_s(), hurry=self._hurry)
+        self._duty = step.duty
+        self.looks += 1
+        if step.over and not self.over:
+            self._release_claims()
+            self._over.set()
+        elif not step.over:
+            self._over.clear()
+        if step.order_wait and not self._ended.is_set():
+            answered = ask(orders.wait_url, orders.request_timeout_s) is not None
+            self._duty = note_order(self._duty, now_s(), answered=answered)
+            self._tell_once(shown)
+        return step.look_at_s
 
     def _release_claims(self) -> None:
         """The converter waits: the battery is free for the nodes that share it."""

@@ -20,13 +20,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.supervisor.guard import Guard
 from apis_rules.supervisor.kept_server import KeptServer
 from apis_rules.supervisor.life import Again, Ending, decide_next, is_frozen
 from apis_rules.supervisor.orders import VARIABLE, Inherited, UnitOrders, now_s
+from apis_rules.supervisor.teller import STDOUT, Teller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ class Supervisor:
         self._needs_scratch = needs_scratch
         self._selector = selectors.DefaultSelector()
         self._server = KeptServer()
+        self._teller = Teller()
         self._locks: dict[str, int] = {}
         self._kept: dict[str, Any] = {}
         self._units: dict[str, UnitOrders] = {}
@@ -78,6 +80,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until the nodes have ended for good; return the exit code."""
         with ExitStack() as stack:
+            stack.callback(self._teller.end)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     stack.callback(signal.signal, number, signal.signal(number, self._pass_on))
@@ -289,16 +292,11 @@ class Supervisor:
 
     def _show_cursor(self) -> None:
         """A live picture hides it, and a dead process does not bring it back."""
-        with suppress(OSError, ValueError):
-            if sys.stdout.isatty():
-                sys.stdout.write("\x1b[?25h")
-                sys.stdout.flush()
+        if os.isatty(STDOUT):
+            self._teller.write(STDOUT, "\x1b[?25h")
 
     def _tell(self, sentence: str) -> None:
-        # A terminal that is gone keeps nobody from the duty.
-        with suppress(OSError, ValueError):
-            sys.stderr.write(f"apis-rules run: {sentence}\n")
-            sys.stderr.flush()
+        self._teller.tell(sentence)
 
 
 def _how(code: int) -> str:

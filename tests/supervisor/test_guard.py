@@ -6,12 +6,13 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from apis_rules.battery_claims import ClaimFile, list_claims
 from apis_rules.ports.types import ConverterMode
+from apis_rules.supervisor import guard as guard_module
 from apis_rules.supervisor.guard import Guard
 from apis_rules.supervisor.orders import Place, UnitOrders, now_s
 from tests.compose.houses import Houses, until
@@ -115,6 +116,32 @@ def test_a_claim_on_the_battery_goes_when_the_converter_waits(houses: Houses, tm
         assert len(list_claims(path)) == 2
         until(lambda: guard.over, 10, "the duty is over")
     assert [claim.owner for claim, _ in list_claims(path)] == ["example/example/E009"]
+
+
+def test_a_look_that_fails_is_repeated(houses: Houses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in it: it is told once, and the converter goes to WAIT all the same."""
+    real, fails = guard_module.ask, iter([True, True])
+
+    def ask(url: str, timeout_s: float) -> Any:
+        if next(fails, False):
+            raise MemoryError("no room")
+        return real(url, timeout_s)
+
+    monkeypatch.setattr(guard_module, "ask", ask)
+    houses.set_mode("E001", ConverterMode.CHARGE)
+    with guarding(ordered(houses, tmp_path)) as (_, told):
+        until(lambda: mode(houses) is ConverterMode.WAIT, 5, "WAIT")
+    assert [sentence for sentence in told if "no room" in sentence] == told[:1]
+
+
+def test_a_claim_that_cannot_be_looked_for_ends_no_duty(houses: Houses, tmp_path: Path) -> None:
+    """Its file cannot even be asked for: that is told, and the duty is done all the same."""
+    houses.set_mode("E001", ConverterMode.WAIT)
+    orders = replace(ordered(houses, tmp_path), owner="a/b/E001", claims=(str(tmp_path / ("x" * 300)),))
+    with guarding(orders) as (guard, told):
+        until(lambda: guard.over, 10, "the duty is over")
+    assert len(told) == 1
+    assert "its claim on the battery stays" in told[0]
 
 
 def test_a_driver_that_is_not_there_is_asked_again(houses: Houses, tmp_path: Path) -> None:

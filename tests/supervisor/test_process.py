@@ -44,6 +44,7 @@ def test_a_start_that_the_machine_refuses_is_one_more_death(
     supervisor._units["E001"] = orders(tmp_path)
     assert supervisor._go_on(-9) == 1
     assert list(supervisor._guards) == ["E001"]
+    supervisor._teller.end()
     told = capfd.readouterr().err
     assert "cannot be started (Resource temporarily unavailable); it has died 2 times" in told
     guards_ended(supervisor)
