@@ -79,7 +79,7 @@ class Parent:
         """Say that the end which comes now is meant."""
 
     def watch(self, alive: Callable[[], bool | None]) -> None:
-        """Give signs of life as long as *alive* says so; None: not all is running yet."""
+        """Give signs of life as long as *alive* says so; None: nothing is running yet."""
 
 
 class Supervised(Parent):
@@ -151,7 +151,7 @@ class Supervised(Parent):
         self._beat()
 
     def watch(self, alive: Callable[[], bool | None]) -> None:
-        """Give signs of life as long as *alive* says so; None: not all is running yet."""
+        """Give signs of life as long as *alive* says so; None: nothing is running yet."""
         self._alive = alive
 
     async def keep_server(self, argv: Sequence[str], log: Path, lock: Path) -> int:

@@ -189,16 +189,20 @@ class _Run:
 
     async def _settle(self) -> None:
         """Give back what the nodes needed only to begin: files read, rules built and tried."""
-        while self._alive() is None:  # noqa: ASYNC110 - nodes begin on their own
+        while not self._all_begun:  # noqa: ASYNC110 - nodes begin on their own
             await asyncio.sleep(REDRAW_S)
         give_back_memory()
 
     def _alive(self) -> bool | None:
-        """Return whether all loops go round; None: not all have begun."""
-        services = [n.services for n in self._nodes if n.identity.unit_id not in self._codes]
-        if not all(services):
+        """Return whether all loops of those that have begun go round; None: none has begun."""
+        begun = [n.services for n in self._nodes if n.services and n.identity.unit_id not in self._codes]
+        if not begun and not self._all_begun:
             return None
-        return not any(s.supervisor.stalled for s in services if s is not None)
+        return not any(services.supervisor.stalled for services in begun)
+
+    @property
+    def _all_begun(self) -> bool:
+        return all(n.services or n.identity.unit_id in self._codes for n in self._nodes)
 
     async def _hand_on(self) -> None:
         """Tell the process above whenever a policy in force changes by what a converter is kept safe."""

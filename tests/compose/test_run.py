@@ -64,3 +64,22 @@ async def test_a_failed_node_is_guarded_at_once(*, displaced: bool) -> None:
     await run._live(node)
     assert above.left == [("E001", displaced)]
     assert run.failed
+
+
+def begun(*, stalled: bool) -> Any:
+    return SimpleNamespace(supervisor=SimpleNamespace(stalled=stalled))
+
+
+def test_nodes_that_run_are_watched_while_another_waits_to_begin() -> None:
+    """A sign of life is short-lived from the first node on, and stops with any of them; ended ones count no more."""
+    first, second = Failing("E001"), Failing("E002")
+    run = run_of(first, second, above=Above())
+    assert run._alive() is None
+    first.services = begun(stalled=False)
+    assert run._alive() is True
+    first.services = begun(stalled=True)
+    assert run._alive() is False
+    run._codes["E001"] = 0
+    assert run._alive() is None
+    second.services = begun(stalled=False)
+    assert run._alive() is True
