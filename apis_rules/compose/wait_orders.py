@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
+from apis_rules.compose.shown import SHOWN
 from apis_rules.documents.driver import fill_in, load_driver
 from apis_rules.documents.jsonpath import compile_path
-from apis_rules.node.battery import claim_paths
+from apis_rules.node.battery import claim_paths, owner_of
 from apis_rules.node.controller import MEMORY_FILE
-from apis_rules.ports.types import ConverterMode
-from apis_rules.supervisor.duty import Shown
 from apis_rules.supervisor.orders import Place, Steps, UnitOrders
 from apis_transport.clock import clock_identity
 from apis_transport.device import addresses_of, wait_set_points
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 LOCK_FILE: Final = "unit.lock"
 CODE: Final = "dcdc.status.status"
 WORD: Final = "dcdc.status.operationMode"
-
-_SHOWN: Final = {
-    ConverterMode.WAIT: Shown.WAIT,
-    ConverterMode.CHARGE: Shown.CURRENT,
-    ConverterMode.DISCHARGE: Shown.CURRENT,
-    ConverterMode.VOLTAGE_REFERENCE: Shown.HOLDING,
-}
 
 
 def compile_orders(documents: Documents, folder: Path) -> UnitOrders:
@@ -61,7 +53,7 @@ def compile_orders(documents: Documents, folder: Path) -> UnitOrders:
         wait_url=_url(driver.set_mode, addresses, values),
         holder_dead_man_s=documents.times["holder_dead_man_s"],
         request_timeout_s=documents.policy.controller.request_timeout_s,
-        owner=f"{config.community_id}/{config.cluster_id}/{config.unit_id}",
+        owner=owner_of(config),
         claims=_claims(config),
     )
 
@@ -79,8 +71,8 @@ def _url(asked: DriverRequest, addresses: Mapping[str, str], values: Mapping[str
 
 
 def _places(driver: Driver) -> tuple[Place, ...]:
-    by_code = {mode.code: shown.value for mode, shown in _SHOWN.items()}
-    by_word = {mode.operation_mode: shown.value for mode, shown in _SHOWN.items()}
+    by_code = {mode.code: shown.value for mode, shown in SHOWN.items()}
+    by_word = {mode.operation_mode: shown.value for mode, shown in SHOWN.items()}
     found = [
         Place(steps, words)
         for place, words in ((CODE, by_code), (WORD, by_word))

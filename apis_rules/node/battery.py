@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from apis_rules.documents.config import Config
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
     from apis_rules.ports.types import DealRecord
@@ -49,12 +50,10 @@ class Battery:
         self._errors = errors
         config = board.documents.config
         management = config.battery_capacity_management
-        identity = board.identity
-        self.owner = f"{identity.community_id}/{identity.cluster_id}/{identity.unit_id}"
         self._files: dict[Direction, ClaimFile] = {}
         if management.enabled:
             self._files = {
-                direction: ClaimFile(path, self.owner, management.current_budget_a)
+                direction: ClaimFile(path, owner_of(config), management.current_budget_a)
                 for direction, path in claim_paths(config.file_system_exclusive_lock_file_format, temporary).items()
             }
         self._keeper: Keeper | None = None
@@ -158,6 +157,11 @@ class Battery:
         if not error.passes and self._refused.get(direction) != str(error):
             self._errors.raise_event("battery_claimed", f"{direction}: {error}")
         self._refused[direction] = str(error)
+
+
+def owner_of(config: Config) -> str:
+    """Return in whose name a node claims, unlike that of any other node at the same battery."""
+    return f"{config.community_id}/{config.cluster_id}/{config.unit_id}"
 
 
 def claim_paths(file_format: str, temporary: Path) -> dict[Direction, Path]:

@@ -114,5 +114,5 @@ def test_a_shared_battery_is_handed_over_with_its_claims(tmp_path: Path) -> None
     assert orders(tmp_path / "own", "dcdc_emulator").claims == ()
     shared = orders(tmp_path / "shared", "dcdc_emulator", batteryCapacityManagement={"enabled": True})
     assert len(shared.claims) == 2
-    assert shared.owner.endswith("/E001")
+    assert shared.owner == "example/example/E001"
     assert UnitOrders.from_document(json.loads(json.dumps(shared.to_document()))) == shared

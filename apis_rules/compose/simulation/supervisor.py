@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from apis_rules.charts.unit import UnitMemory
+from apis_rules.compose.shown import SHOWN
 from apis_rules.errors import PortError
 from apis_rules.node.controller import MEMORY_FILE
 from apis_rules.node.last_stop import read_mode
-from apis_rules.ports.types import ConverterMode
 from apis_rules.supervisor.duty import Duty, Shown, decide_step, note_order
 
 if TYPE_CHECKING:
     from apis_rules.compose.simulation.community import VirtualCommunity
     from apis_rules.grid.device import ModelDevice
-
-_SHOWN: Final = {
-    ConverterMode.WAIT: Shown.WAIT,
-    ConverterMode.CHARGE: Shown.CURRENT,
-    ConverterMode.DISCHARGE: Shown.CURRENT,
-    ConverterMode.VOLTAGE_REFERENCE: Shown.HOLDING,
-    None: Shown.OTHER,
-}
 
 
 async def stand_by(community: VirtualCommunity, unit_id: str, until_s: float) -> None:
@@ -51,9 +43,10 @@ async def stand_by(community: VirtualCommunity, unit_id: str, until_s: float) ->
 
 async def _look(device: ModelDevice) -> Shown:
     try:
-        return _SHOWN[await read_mode(device)]
+        mode = await read_mode(device)
     except PortError:
         return Shown.NOTHING
+    return Shown.OTHER if mode is None else SHOWN[mode]
 
 
 async def _stop(device: ModelDevice, grid_voltage_v: float) -> bool:
