@@ -7,9 +7,10 @@ import json
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from apis_rules.compose.lines import Narrator, Patience, tell_deal
+from apis_rules.compose.outlet import Outlet
 from apis_rules.compose.summary import sum_up
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from apis_rules.compose.onlooker import Onlooker
 
 REDRAW_S: Final = 0.5
+END_S: Final = 5.0
+"""How long the end of a run waits for an output that is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,56 +49,65 @@ class Display:
         self._form = form
         self._opinions = opinions
         self._in_terminal = sys.stdout.isatty()
+        self._out = Outlet(sys.stderr if form == "json" else sys.stdout)
 
     async def run(self, lacking: Callable[[], Iterable[str]]) -> None:
         """Show until cancelled. *lacking*: what stands before the reasons for which nothing is traded."""
-        if self._form == "json":
-            await self._tell(sys.stderr, lacking)
-        elif self._in_terminal:
+        if self._in_terminal and self._form != "json":
             await self._draw(lacking)
         else:
-            await self._tell(sys.stdout, lacking)
+            await self._tell(lacking)
 
     def end(self, text: str) -> None:
         """Say how things were left, for people, and what was done, for programs."""
         if self._form == "json":
-            print(text, file=sys.stderr)
-            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
+            self._out.write(f"{text}\n")
         elif self._in_terminal:
             for record in self._onlooker.finished:
-                print(f"done: {tell_deal(record)}")
-            print(text, flush=True)
+                self._out.write(f"done: {tell_deal(record)}\n")
+            self._out.write(f"{text}\n")
         else:
-            print(f"{_now()} {text}", flush=True)
+            self._say(text)
+        self._out.drain(END_S)
+        if self._form == "json":
+            sys.stdout.write(json.dumps(sum_up(self._onlooker.finished).to_document(), indent=2) + "\n")
+
+    def _say(self, sentence: str) -> None:
+        self._out.write(f"{_now()} {sentence}\n")
 
     async def _draw(self, lacking: Callable[[], Iterable[str]]) -> None:
         # Loaded only where there is a terminal: a node of a small board has none.
+        from rich.console import Console
         from rich.live import Live
 
         from apis_rules.compose.screen import draw
 
         patience, looker = Patience(), self._onlooker
-        with Live(auto_refresh=False) as live:
+        with Live(console=Console(file=cast("IO[str]", self._out)), auto_refresh=False) as live:
             while True:
                 overview = looker.overview()
                 quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
                 told = (*(o.text for o in self._opinions()), *quiet)
-                live.update(draw(overview, looker.errors, len(looker.finished), told), refresh=True)
+                picture = draw(overview, looker.errors, len(looker.finished), told)
+                # A terminal that was paused gets the newest picture only.
+                live.update(picture, refresh=self._out.idle)
+                self._out.flush()
                 await asyncio.sleep(REDRAW_S)
 
-    async def _tell(self, out: TextIO, lacking: Callable[[], Iterable[str]]) -> None:
+    async def _tell(self, lacking: Callable[[], Iterable[str]]) -> None:
         narrator, patience, looker = Narrator(), Patience(), self._onlooker
         gists: list[str] = []
         while True:
             overview = looker.overview()
             quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
             for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
-                print(f"{_now()} {sentence}", file=out, flush=True)
+                self._say(sentence)
             opinions = list(self._opinions())
             for opinion in opinions:
                 if opinion.gist not in gists:
-                    print(f"{_now()} {opinion.text}", file=out, flush=True)
+                    self._say(opinion.text)
             gists = [o.gist for o in opinions]
+            self._out.flush()
             await asyncio.sleep(REDRAW_S)
 
 

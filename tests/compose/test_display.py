@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from apis_rules.compose.display import Display
+from apis_rules.ports.virtual_time import run_virtual
+from tests.node.world import operator, world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FULL = Path("/dev/full")
 
@@ -28,3 +40,54 @@ def test_a_full_disk_under_the_output_ends_no_node(tmp_path: Path) -> None:
     assert ended.stderr == "apis-rules run: the output cannot be written: No space left on device\n"
     logs = "".join(f.read_text() for f in (tmp_path / "log").glob("*.log"))
     assert logs.count("what happens is not shown any more: No space left on device") == 1
+
+
+def fill(descriptor: int) -> None:
+    """Write until the next write would wait."""
+    os.set_blocking(descriptor, False)
+    with suppress(BlockingIOError):
+        while os.write(descriptor, b"." * 512 + b"\n"):
+            pass
+    os.set_blocking(descriptor, True)
+
+
+def read_to(descriptor: int, end: str) -> str:
+    read = b""
+    while end.encode() not in read:
+        read += os.read(descriptor, 65536)
+    return read.decode()
+
+
+async def show_unread(reading: int) -> str:
+    """Show a community, of which nobody reads until the run ends; return what is read then."""
+    async with world(2) as w, operator(w) as looker:
+        display = Display(looker, "text")
+        showing = asyncio.create_task(display.run(lambda: ()))
+        await w.until(lambda: w.master, 20, "a master, while the output is full")
+        await asyncio.sleep(10)
+        assert not showing.done()
+        showing.cancel()
+        await asyncio.wait([showing])
+        read: list[str] = []
+        reader = threading.Thread(target=lambda: read.append(read_to(reading, "the last word")), daemon=True)
+        reader.start()
+        display.end("the last word")
+        reader.join(5)
+        return read[0]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("opened", [os.pipe, os.openpty])
+def test_an_output_that_is_not_read_holds_up_no_node(
+    opened: Callable[[], tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A community goes on under a full pipe or a paused terminal; what was shown is out before the run ends."""
+    reading, writing = opened()
+    fill(writing)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        told = run_virtual(show_unread(reading))
+        monkeypatch.undo()
+        os.close(reading)
+    assert "autonomous" in told
+    assert "the last word" in told
