@@ -18,7 +18,16 @@ import enum
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.load import load_document
@@ -124,7 +133,14 @@ AnyFault: TypeAlias = Annotated[
 ]
 _ANY_FAULT: Final[TypeAdapter[CommunityFault | Fault]] = TypeAdapter(AnyFault)
 
-Range: TypeAlias = float | tuple[float, float]
+
+def _in_order(value: float | tuple[float, float]) -> float | tuple[float, float]:
+    if isinstance(value, tuple) and value[0] > value[1]:
+        raise ValueError("goes from the lower number to the higher one")
+    return value
+
+
+Range: TypeAlias = Annotated[float | tuple[float, float], AfterValidator(_in_order)]
 """A number, or from where to where one is drawn, each alike."""
 
 

@@ -75,6 +75,7 @@ def test_a_picture_needs_its_extra(
     [
         (["nod"], "<argument CHART>: AR101 error: there is no chart called 'nod'\n    did you mean node?\n"),
         (["node", "--out", "node.png"], "<argument --out>: AR101 error: 'node.png' has no ending that can be drawn\n"),
+        (["node", "--out", "nowhere/node.md"], "nowhere/node.md: AR104 error: cannot be written to: No such file"),
         (["lamp.yaml"], "lamp.yaml: AR102 error: there is no such file\n"),
     ],
 )

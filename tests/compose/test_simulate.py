@@ -96,6 +96,7 @@ def test_a_folder_of_nodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         ("faults:\n  - {kind: kill, unit: E009, afterS: 60}\n", "AR751"),
         ("faults:\n  - {kind: killed, unit: E001}\n", "AR750"),
         ("random:\n  - {kind: freeze, everyS: 60}\n", "AR750"),
+        ("random:\n  - {kind: cut, everyS: 60, forS: [600, 30]}\n", "AR750"),
     ],
 )
 def test_a_script_that_is_wrong(script: str, code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +106,13 @@ def test_a_script_that_is_wrong(script: str, code: str, tmp_path: Path, capsys: 
     assert main(["simulate", "--faults", str(file)]) == 2
     assert f"{file}:2:" in (told := capsys.readouterr().err)
     assert code in told
+
+
+def test_where_nothing_can_be_written_nothing_is_simulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that cannot be made is one sentence, exit 2, before anything is computed."""
+    (tmp_path / "file").write_text("")
+    assert main(["simulate", "--days", "300", "--out", str(tmp_path / "file")]) == 2
+    assert f"{tmp_path / 'file'}: AR104 error: cannot be written to" in capsys.readouterr().err
 
 
 def test_a_policy_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,13 +41,21 @@ def run(args: argparse.Namespace) -> int:
     chart = _chart(args.chart)
     if out is None:
         print(draw_mermaid(chart), end="")
-    elif out.suffix == ".svg":
+        return 0
+    try:
+        _write(chart, out)
+    except OSError as error:
+        raise refusal(Location(str(out)), "AR104", f"cannot be written to: {error.strerror}") from error
+    return 0
+
+
+def _write(chart: Chart, out: Path) -> None:
+    if out.suffix == ".svg":
         from apis_rules.author.chart_picture import write_svg
 
         write_svg(chart, out)
     else:
         out.write_text(draw_page(chart) if out.suffix == ".md" else draw_mermaid(chart), encoding="utf-8")
-    return 0
 
 
 def _chart(given: str) -> Chart:

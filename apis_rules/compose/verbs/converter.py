@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from apis_rules.arguments import number
 from apis_rules.compose.look import add_place
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("unit", metavar="UNIT")
     parser.add_argument("order", choices=("wait", "charge", "discharge", "reference"))
-    parser.add_argument("value", nargs="?", type=float, metavar="A|V", help="amperes, or volts for reference")
+    parser.add_argument(
+        "value", nargs="?", type=number(-10_000, 10_000), metavar="A|V", help="amperes, or volts for reference"
+    )
     add_place(parser)
     parser.epilog = (
         "Only in manual mode; 'reference' only on a dead grid. Leaving manual mode brings every converter to WAIT.\n\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -58,6 +59,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _HELP
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise refusal(Location(str(folder)), "AR104", f"cannot be written to: {error.strerror}") from error
+
+
 def run(args: argparse.Namespace) -> int:
     """Simulate; exit 1 where something happened that must never happen."""
     from apis_rules.compose.simulation.books import write_books
@@ -66,8 +76,9 @@ def run(args: argparse.Namespace) -> int:
     from apis_rules.compose.simulation.summary import sum_up_simulation, table
 
     setup = _prepare(args)
-    if args.out:
-        require_matplotlib()  # before hours of computing
+    if args.out:  # whatever may be missing is said before hours of computing
+        require_matplotlib()
+        _make_folder(args.out)
     outcome = simulate(setup, _progress(setup))
     summary = sum_up_simulation(outcome)
     if args.format == "json":
