@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,20 @@ def test_where_nothing_can_be_written_beside_the_old_content_stays(tmp_path: Pat
     with pytest.raises(OSError, match="directory"):
         write_whole(file, b"new", durable=True)
     assert file.read_bytes() == b"old"
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """Several that write the same file at once all succeed, and it is whole at every moment."""
+    file, content = tmp_path / "policy.json", b"policy" * 10_000
+    write_whole(file, content, durable=False)
+    with ThreadPoolExecutor(4) as writers:
+        writing = [
+            writers.submit(write_whole, file, content, durable=False, writer=f"E{n % 4}-{n}") for n in range(200)
+        ]
+        while not all(w.done() for w in writing):
+            assert file.read_bytes() == content
+    assert [w.exception() for w in writing] == [None] * len(writing)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("name", [RUN_FILE, LAST_RUN_FILE])

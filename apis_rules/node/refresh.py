@@ -292,7 +292,7 @@ class Refresher:
             return
         path = Path(self._files.policy.path)
         try:
-            await self._blocking(partial(_replace_policy, path, before, text))
+            await self._blocking(partial(_replace_policy, path, before, text, self._board.identity.unit_id))
         except OSError as error:
             detail = f"{path}: {error.strerror}; at its next start this node is refused"
             self._errors.raise_event("file_not_written", detail)
@@ -343,14 +343,15 @@ def _hash(model: FileModel) -> str:
     return canonical_hash(model.to_document())
 
 
-def _replace_policy(path: Path, before: Policy, text: str) -> None:
+def _replace_policy(path: Path, before: Policy, text: str, unit_id: str) -> None:
     try:
         found = read_text(path)
         said = parse_policy(found, str(path)).model.canonical_hash
     except InputError:
         return  # somebody is at work on it; it is told as a file that cannot be used
     if found != text and said == before.canonical_hash:
-        write_whole(path.resolve(), text.encode(), durable=True)
+        # The nodes of one folder share the file, and all of them hear of the new policy at once.
+        write_whole(path.resolve(), text.encode(), durable=True, writer=unit_id)
 
 
 def _sentence(error: InputError) -> str:
