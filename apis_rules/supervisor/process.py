@@ -65,6 +65,7 @@ class Supervisor:
         self._kept: dict[str, Any] = {}
         self._units: dict[str, UnitOrders] = {}
         self._guards: dict[str, Guard] = {}
+        self._to_guard: set[str] = set()
         self._taking: dict[str, Guard | None] = {}
         self._deaths_s: tuple[float, ...] = ()
         self._asked = 0
@@ -122,7 +123,7 @@ class Supervisor:
         for _ in self._selector.select(BRIEF_S if brief else LOOK_S):
             self._hear()
         at_s = now_s()
-        self._look_after_server(at_s)
+        self._look_after_rest(at_s)
         self._let_take()
         child = self._child
         if child is None:
@@ -158,7 +159,7 @@ class Supervisor:
             self._deaths_s = (*self._deaths_s, at_s)
             while now_s() < follows.at_s and not self._asked:
                 self._selector.select(max(0.0, min(LOOK_S, follows.at_s - now_s())))
-                self._look_after_server(now_s())
+                self._look_after_rest(now_s())
             if self._asked:
                 return 1
             try:
@@ -221,6 +222,7 @@ class Supervisor:
             case {"take": orders}:
                 unit = UnitOrders.from_document(orders)
                 self._units[unit.unit_id] = unit
+                self._to_guard.discard(unit.unit_id)
                 guard = self._guards.pop(unit.unit_id, None)
                 if guard is not None:
                     guard.end()
@@ -230,6 +232,7 @@ class Supervisor:
                 self._units[unit.unit_id] = unit
             case {"left": unit_id, "at_rest": True}:
                 self._units.pop(unit_id, None)
+                self._to_guard.discard(unit_id)
                 guard = self._guards.pop(unit_id, None)
                 if guard is not None:
                     guard.end()
@@ -257,28 +260,39 @@ class Supervisor:
 
     def _guard(self, unit_id: str) -> None:
         if unit_id in self._units and unit_id not in self._guards:
-            self._guards[unit_id] = Guard(self._units[unit_id], self._tell)
-            self._guards[unit_id].start()
+            guard = Guard(self._units[unit_id], self._tell)
+            try:
+                guard.start()
+            except RuntimeError:  # no thread left
+                if unit_id not in self._to_guard:
+                    self._tell(f"{unit_id}: its converter cannot be looked after now; that is tried again and again")
+                self._to_guard.add(unit_id)
+            else:
+                self._guards[unit_id] = guard
+                self._to_guard.discard(unit_id)
 
     def _last_duty(self, code: int) -> int:
         """Look after what was left, until each converter was in WAIT for long enough or its driver is given up."""
-        longest_s = max((g.orders.holder_dead_man_s for g in self._guards.values()), default=0.0)
+        longest_s = max((self._units[u].holder_dead_man_s for u in (*self._guards, *self._to_guard)), default=0.0)
         until_s = now_s() + longest_s + LAST_DUTY_S
         asked = self._asked
-        while now_s() < until_s and not all(guard.over for guard in self._guards.values()):
+        while now_s() < until_s and (self._to_guard or not all(guard.over for guard in self._guards.values())):
             self._selector.select(LOOK_S)
-            self._look_after_server(now_s())
+            self._look_after_rest(now_s())
             if self._asked > max(asked, 1):
                 for guard in self._guards.values():
                     guard.hurry()
-        left = [unit_id for unit_id, guard in self._guards.items() if not guard.over]
+        left = [*self._to_guard, *(unit_id for unit_id, guard in self._guards.items() if not guard.over)]
         if left:
             self._tell(f"not seen in WAIT: {', '.join(left)}")
         for guard in self._guards.values():
             guard.end()
         return code
 
-    def _look_after_server(self, at_s: float) -> None:
+    def _look_after_rest(self, at_s: float) -> None:
+        """Try again what the machine has refused so far: guards, and the server where it has ended."""
+        for unit_id in sorted(self._to_guard):
+            self._guard(unit_id)
         try:
             self._server.look(at_s)
         except OSError as error:

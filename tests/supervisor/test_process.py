@@ -6,6 +6,7 @@ import errno
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from apis_rules.supervisor.guard import Guard
 from apis_rules.supervisor.kept_server import KeptServer
 from apis_rules.supervisor.process import Supervisor
 from tests.supervisor.test_channel import orders
@@ -57,6 +58,32 @@ def test_a_start_that_was_refused_once_succeeds_later(monkeypatch: pytest.Monkey
     assert supervisor._go_on(-9) is None
     assert supervisor._child is not None
     assert supervisor._child.wait(20) == 0
+    guards_ended(supervisor)
+
+
+def test_a_guard_that_the_machine_refuses_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a thread for it a converter is not forgotten, and the supervisor goes on."""
+    real, refused = Guard.start, iter([True, True])
+
+    def start(guard: Guard) -> None:
+        if next(refused, False):
+            raise RuntimeError("can't start new thread")
+        real(guard)
+
+    monkeypatch.setattr(Guard, "start", start)
+    supervisor = Supervisor(["--version"], 0, needs_scratch=False)
+    supervisor._units["E001"] = orders(tmp_path)
+    assert supervisor._go_on(-9) == 1
+    assert not supervisor._guards
+    supervisor._look_after_rest(0.0)
+    assert not supervisor._guards
+    supervisor._look_after_rest(0.0)
+    assert list(supervisor._guards) == ["E001"]
+    assert not supervisor._to_guard
+    supervisor._teller.end()
+    assert capfd.readouterr().err.count("E001: its converter cannot be looked after now") == 1
     guards_ended(supervisor)
 
 
