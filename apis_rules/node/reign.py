@@ -183,6 +183,8 @@ class Reign:
 
     async def take_pass(self, planner: Planner) -> None:
         """Look at everything once, and do what follows."""
+        if self.picture_complete:  # a deal that has left the records is never asked for again
+            self._recorded = self._recorded.intersection(self._office.board.records.deals())
         self.plan = planner.plan(self._picture(), self._office.ports.clock.now_s())
         await self._perform(self.plan)
 

@@ -30,6 +30,19 @@ def kinds(w: World) -> set[tuple[str, bool]]:
     return {(d["question"], d[d["question"]] is not None) for d in found}
 
 
+async def recorded_after_three_deals() -> frozenset[str]:
+    async with pair(ACCELERATION) as w:
+        await w.until(lambda: len(w.final_records) >= 3, 300, "three deals")
+        reigns = [h.node.services.grid_master._reign for h in w.houses.values() if h.node and h.node.services]
+        (reign,) = [r for r in reigns if r is not None]
+        return reign._recorded
+
+
+def test_a_master_forgets_the_deals_that_have_left_the_records() -> None:
+    """What it keeps in mind does not grow with the deals of its term, of which there may be years."""
+    assert len(run_virtual(recorded_after_three_deals())) <= 1
+
+
 async def decide_for_a_while() -> list[str]:
     async with world(4, acceleration=ACCELERATION, policy=SMALL_DEALS, rsoc=[92.0, 27.0, 91.0, 55.0]) as w:
         await w.one_deal()
