@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from apis_rules.compose.onlooker import Onlooker
 
 REDRAW_S: Final = 0.5
+SUMMED_DEALS: Final = 10_000
+"""So many of the last deals are told at the end."""
+
 END_S: Final = 5.0
 """How long the end of a run waits for an output that is not read."""
 
@@ -49,6 +52,8 @@ class Display:
         self._form = form
         self._opinions = opinions
         self._in_terminal = sys.stdout.isatty()
+        if self._in_terminal or form == "json":
+            onlooker.keep_deals(SUMMED_DEALS)
         self._out = Outlet(sys.stderr if form == "json" else sys.stdout)
 
     async def run(self, lacking: Callable[[], Iterable[str]]) -> None:
@@ -60,12 +65,12 @@ class Display:
 
     def end(self, text: str) -> None:
         """Say how things were left, for people, and what was done, for programs."""
-        if self._form == "json":
-            self._out.write(f"{text}\n")
-        elif self._in_terminal:
-            for record in self._onlooker.finished:
-                self._out.write(f"done: {tell_deal(record)}\n")
-            self._out.write(f"{text}\n")
+        if self._form == "json" or self._in_terminal:
+            finished, count = self._onlooker.finished, self._onlooker.finished_count
+            lines = [] if self._form == "json" else [f"done: {tell_deal(record)}" for record in finished]
+            if len(finished) < count:
+                lines.append(f"told are the last {len(finished)} of {count} deals: see 'apis-rules deals --since'")
+            self._out.write("\n".join((*lines, text, "")))
         else:
             self._say(text)
         self._out.drain(END_S)
@@ -88,7 +93,7 @@ class Display:
                 overview = looker.overview()
                 quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
                 told = (*(o.text for o in self._opinions()), *quiet)
-                picture = draw(overview, looker.errors, len(looker.finished), told)
+                picture = draw(overview, looker.errors, looker.finished_count, told)
                 # A terminal that was paused gets the newest picture only.
                 live.update(picture, refresh=self._out.idle)
                 self._out.flush()
@@ -97,11 +102,13 @@ class Display:
     async def _tell(self, lacking: Callable[[], Iterable[str]]) -> None:
         narrator, patience, looker = Narrator(), Patience(), self._onlooker
         gists: list[str] = []
+        told = 0
         while True:
             overview = looker.overview()
             quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
-            for sentence in narrator.news(overview, looker.errors, looker.finished, quiet):
+            for sentence in narrator.news(overview, looker.errors, looker.finished_after(told), quiet):
                 self._say(sentence)
+            told = looker.finished_count
             opinions = list(self._opinions())
             for opinion in opinions:
                 if opinion.gist not in gists:

@@ -34,7 +34,6 @@ class Narrator:
 
     _told: dict[str, str] = field(default_factory=dict)
     _errors: set[str] = field(default_factory=set)
-    _finished: set[str] = field(default_factory=set)
 
     def news(
         self,
@@ -43,7 +42,11 @@ class Narrator:
         finished: Iterable[DealRecord],
         quiet: Iterable[str],
     ) -> Iterator[str]:
-        """Yield one sentence per change. *quiet*: what keeps the community from trading."""
+        """Yield one sentence per change.
+
+        *errors*: the last ones, told already or not. *finished*: since the last call. *quiet*: what keeps the community
+        from trading.
+        """
         yield from self._changed("mode", f"mode {overview.mode}")
         if overview.master:
             yield from self._changed("master", f"Grid Master {overview.master} (epoch {overview.epoch})")
@@ -63,15 +66,17 @@ class Narrator:
                 f"deal {deal.deal_id[:8]} {deal.discharge_unit_id} -> {deal.charge_unit_id} "
                 f"{deal.deal_amount_wh} Wh: {deal.state}",
             )
+        living = {f"deal {deal.deal_id}" for deal in overview.deals}
+        self._told = {what: text for what, text in self._told.items() if not what.startswith("deal ") or what in living}
         yield from self._changed("quiet", "; ".join(quiet))
-        for event in errors:
+        last = list(errors)
+        for event in last:
             if event.event_id not in self._errors:
                 self._errors.add(event.event_id)
                 yield f"{event.kind} {event.unit_id}: {event.message}"
+        self._errors = {event.event_id for event in last}
         for record in finished:
-            if record.deal_id not in self._finished:
-                self._finished.add(record.deal_id)
-                yield f"deal {record.deal_id[:8]} done: {tell_deal(record)}"
+            yield f"deal {record.deal_id[:8]} done: {tell_deal(record)}"
 
     def _changed(self, what: str, text: str, shown: str | None = None) -> Iterator[str]:
         if self._told.get(what, "") != text:

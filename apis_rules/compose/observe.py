@@ -174,6 +174,6 @@ async def _until_stopped(options: RunOptions, onlooker: Onlooker, observers: Seq
 
 
 async def _enough(wanted: int | None, onlooker: Onlooker, stop: asyncio.Event) -> None:
-    while wanted is None or len(onlooker.finished) < wanted:  # noqa: ASYNC110 - looked at with the view
+    while wanted is None or onlooker.finished_count < wanted:  # noqa: ASYNC110 - looked at with the view
         await asyncio.sleep(REDRAW_S)
     stop.set()

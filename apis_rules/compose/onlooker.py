@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from apis_transport.community import OpenCommunity
 
 KEPT_ERRORS: Final = 50
+KEPT_DEALS: Final = 1000
+"""More than can end between two looks."""
 NAME: Final = "onlooker"
 
 
@@ -36,7 +39,8 @@ class Onlooker:
     """An open look at a community.
 
     Attributes:
-        finished: the final records since the look was opened, oldest first.
+        finished: the last final records since the look was opened, oldest first.
+        finished_count: how many there have been.
         errors: the last error events.
     """
 
@@ -55,7 +59,8 @@ class Onlooker:
         self.units = units
         self._policy = policy
         self._in_force = (0, tuple(members), default_mode)
-        self.finished: list[DealRecord] = []
+        self.finished: deque[DealRecord] = deque(maxlen=KEPT_DEALS)
+        self.finished_count = 0
         self.errors: deque[ErrorEvent] = deque(maxlen=KEPT_ERRORS)
 
     @property
@@ -100,11 +105,20 @@ class Onlooker:
         """Return the community as it looks now."""
         return look_at(self.records, self.units, self.members, self.default_mode)
 
+    def keep_deals(self, limit: int) -> None:
+        """Keep so many final records from now on."""
+        self.finished = deque(self.finished, limit)
+
+    def finished_after(self, count: int) -> list[DealRecord]:
+        """Return the final records after the first *count*, as far as they are kept, oldest first."""
+        return [*islice(reversed(self.finished), self.finished_count - count)][::-1]
+
     async def follow_deals(self, from_seq: int) -> None:
         """Collect final records until cancelled."""
         messages = self.ports.streams.read("DEALLOG", from_seq)
         async for record in read_understood(messages, "DEALLOG", DealRecord.from_json):
             self.finished.append(record)
+            self.finished_count += 1
 
     async def follow_errors(self, from_seq: int) -> None:
         """Collect error events until cancelled."""

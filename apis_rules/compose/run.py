@@ -301,7 +301,7 @@ class _Run:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 wanted = self._options.until_deals
-                while wanted is None or len(self._onlooker.finished) < wanted:  # noqa: ASYNC110 - looked at with the view
+                while wanted is None or self._onlooker.finished_count < wanted:  # noqa: ASYNC110 - looked at with the view
                     await asyncio.sleep(REDRAW_S)
         self._stop.set()
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from apis_rules.compose.display import SUMMED_DEALS
 from apis_rules.compose.onlooker import open_onlooker
 from apis_rules.compose.options import Running
 from apis_rules.compose.steer import set_mode
@@ -144,6 +145,7 @@ class Community:
         place = Running(urls, "example", "example", tuple(UNITS), "autonomous", os.getpid())
         async with open_onlooker(place) as looker:
             self._looker: Onlooker = looker
+            looker.keep_deals(SUMMED_DEALS)
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 following = [tasks.create_task(looker.follow_deals(1)), tasks.create_task(self._follow())]

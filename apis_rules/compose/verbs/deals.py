@@ -212,9 +212,9 @@ def _follow() -> Work:
                         told[deal.deal_id] = deal.state
                         parties = f"{deal.discharge_unit_id} -> {deal.charge_unit_id}"
                         print(f"{deal.deal_id} {parties} {deal.deal_amount_wh} Wh: {deal.state}", flush=True)
-                for record in onlooker.finished[done:]:
+                for record in onlooker.finished_after(done):
                     print(f"{record.deal_id} done: {tell_deal(record)}", flush=True)
-                done = len(onlooker.finished)
+                done = onlooker.finished_count
         return 0
 
     return follow
