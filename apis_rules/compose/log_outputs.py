@@ -15,6 +15,7 @@ import re
 import socket
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
@@ -56,7 +57,7 @@ class LineFormatter(logging.Formatter):
         return f"[[[{who}]]] [{record.threadName}] {time} {level} [{record.name}]  {record.getMessage()}"
 
 
-class TellingHandler(logging.Handler):
+class TellingHandler(logging.Handler, ABC):
     """A handler that tells its failures to whoever opened it, the first of a row only."""
 
     def __init__(self, failed: Failed) -> None:
@@ -75,9 +76,9 @@ class TellingHandler(logging.Handler):
         else:
             self._failing = False
 
+    @abstractmethod
     def write(self, text: str) -> None:
         """Put *text* where it belongs. Raises ``OSError``, or ``ValueError`` where it is closed."""
-        raise NotImplementedError
 
 
 class ConsoleHandler(TellingHandler):

@@ -26,7 +26,7 @@ class Listening:
         return getattr(self._device, name)
 
 
-async def looks() -> None:
+async def check_an_observer() -> None:
     async with world(2, rsoc=[92.0, 27.0], started=False) as w, operator(w) as op:
         device = Listening(w.houses["E001"].device)
         observer = Observer(bundled_site(), op, device)  # type: ignore[arg-type]  # whatever the name, it is passed on
@@ -50,4 +50,4 @@ async def looks() -> None:
 
 def test_an_observer_reads_and_never_writes() -> None:
     """It says what its unit would do by what its node publishes; only where none runs the driver is read."""
-    run_virtual(looks())
+    run_virtual(check_an_observer())

@@ -29,7 +29,7 @@ def kept(looker: Onlooker) -> list[str]:
     return [r.deal_id for r in looker.finished]
 
 
-async def look_for_long() -> None:
+async def check_what_is_kept() -> None:
     async with world(1, started=False) as w, operator(w) as looker:
         following = asyncio.create_task(looker.follow_deals(1))
         await end_deals(looker.ports.streams, 1, 3)
@@ -68,4 +68,4 @@ async def look_for_long() -> None:
 
 def test_what_is_kept_of_ended_deals_and_errors_is_bounded() -> None:
     """All are counted, the last are kept; each is told once, and then what is over is forgotten."""
-    run_virtual(look_for_long())
+    run_virtual(check_what_is_kept())

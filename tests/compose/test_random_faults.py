@@ -20,7 +20,7 @@ CI_SEEDS = range(1, 4)
 CAMPAIGN_SEEDS = range(101, 121)
 
 
-def live(seed: int) -> None:
+def check_ten_hours(seed: int) -> None:
     setup = prepare(
         [bundled_site()],
         units=4,
@@ -43,7 +43,7 @@ def live(seed: int) -> None:
 @pytest.mark.parametrize("seed", CI_SEEDS)
 def test_ten_hours_of_trouble(seed: int) -> None:
     """No invariant is broken, every switched deal has its one record, and in the end all converters wait."""
-    live(seed)
+    check_ten_hours(seed)
 
 
 @pytest.mark.timeout(600)
@@ -51,4 +51,4 @@ def test_ten_hours_of_trouble(seed: int) -> None:
 @pytest.mark.parametrize("seed", CAMPAIGN_SEEDS)
 def test_ten_hours_of_trouble_at_length(seed: int) -> None:
     """The same for twenty seeds."""
-    live(seed)
+    check_ten_hours(seed)

@@ -62,7 +62,7 @@ def trading(w: World) -> str:
     return node.services.board.trading if node is not None and node.services is not None else ""
 
 
-async def take_turns(folder: Path) -> None:
+async def check_turns(folder: Path) -> None:
     async with gateway(folder) as (north, south):
         await north.one_deal()
         assert claims(folder) == [("test/north/E001", 2.0, True)]
@@ -80,10 +80,10 @@ async def take_turns(folder: Path) -> None:
 
 def test_one_node_of_a_battery_at_a_time(tmp_path: Path) -> None:
     """While one node discharges the other one declines and says why; when the first has ended, the other one trades."""
-    run_virtual(take_turns(tmp_path))
+    run_virtual(check_turns(tmp_path))
 
 
-async def one_dies(folder: Path) -> None:
+async def check_a_dead_node(folder: Path) -> None:
     async with gateway(folder) as (north, south):
         await north.one_deal()
         await north.kill(GATEWAY)
@@ -105,7 +105,7 @@ async def one_dies(folder: Path) -> None:
 
 def test_a_dead_node_keeps_its_battery(tmp_path: Path) -> None:
     """Killed while it discharges, nothing restarted: no second current on that battery until it is cleared by name."""
-    run_virtual(one_dies(tmp_path))
+    run_virtual(check_a_dead_node(tmp_path))
 
 
 async def dies_and_returns(folder: Path) -> None:

@@ -49,7 +49,7 @@ def walks(runs: int, with_seed: int, met: Counter[str]) -> Callable[[], None]:
     return walk
 
 
-def walk_all(runs: int, with_seed: int, show: Callable[[str, object], None]) -> None:
+def check_walks(runs: int, with_seed: int, show: Callable[[str, object], None]) -> None:
     met: Counter[str] = Counter()
     walks(runs, with_seed, met)()
     lines = [f"  {met[name]:6d} x {name}" for name in sorted(HAZARDS)]
@@ -68,7 +68,7 @@ def test_what_must_hold_holds(with_seed: int, record_property: Callable[[str, ob
     Never two voltage references outside a hand-over; no active unit without a live deal at the end; one final record
     for each deal that was switched; energy within 1 %; no command after the lease's end; epochs that only grow.
     """
-    walk_all(RUNS // PARTS, with_seed, record_property)
+    check_walks(RUNS // PARTS, with_seed, record_property)
 
 
 def test_each_hazard_is_met() -> None:
@@ -83,4 +83,4 @@ def test_each_hazard_is_met() -> None:
 @pytest.mark.parametrize("with_seed", range(FIRST_SEED, FIRST_SEED + 10))
 def test_what_must_hold_holds_for_long(with_seed: int, record_property: Callable[[str, object], None]) -> None:
     """The same with 20,000 walks in all, each hazard met in each tenth; ``APIS_RULES_SEED`` chooses others."""
-    walk_all(2_000, with_seed, record_property)
+    check_walks(2_000, with_seed, record_property)
