@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -123,3 +124,15 @@ def test_a_policy_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "policy.json").write_text(json.dumps(policy))
     assert main(["simulate", str(tmp_path), "--units", "2"]) == 2
     assert "AR752" in capsys.readouterr().err
+
+
+def test_logging_is_left_as_it_was(tmp_path: Path) -> None:
+    """A program that simulates has its own log lines again afterwards."""
+    log = logging.getLogger("apis_rules")
+    before = log.level
+    log.setLevel(logging.INFO)
+    try:
+        assert main(["simulate", "--days", "0.001", "--accelerate", "60", "--out", str(tmp_path)]) == 0
+        assert log.level == logging.INFO
+    finally:
+        log.setLevel(before)

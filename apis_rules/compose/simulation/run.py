@@ -18,7 +18,7 @@ from apis_rules.ports.types import OperationMode
 from apis_rules.ports.virtual_time import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from apis_rules.compose.simulation.setup import Setup
 
@@ -40,8 +40,20 @@ def simulate(setup: Setup, progress: Callable[[float], None] = lambda _: None) -
         setup: what begins.
         progress: told the seconds of the units' clock, at each sample.
     """
-    logging.getLogger("apis_rules").setLevel(logging.CRITICAL)
-    return run_virtual(_Run(setup, progress).live(), seed=setup.seed)
+    with _quiet():
+        return run_virtual(_Run(setup, progress).live(), seed=setup.seed)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Write no log lines meanwhile: what happens in a simulation is told by its tables, not by its nodes."""
+    log = logging.getLogger("apis_rules")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class _Run:
