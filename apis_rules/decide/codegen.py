@@ -32,7 +32,6 @@ from apis_rules.decide.tree import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from apis_rules.decide.columns import ColumnProgram
 
 Row: TypeAlias = tuple[float, ...]
 """One value per column of a ``Lowered``."""
@@ -57,13 +56,6 @@ class Program:
         """Return the indexes of the conditions that hold for a row."""
         function: Callable[[Row], list[int]] = run_source(match_source(self.lowered), "match", {})
         return function
-
-    @cached_property
-    def over_columns(self) -> ColumnProgram:
-        """The same over whole columns of facts; NumPy is loaded only for those who need that."""
-        from apis_rules.decide.columns import ColumnProgram
-
-        return ColumnProgram(self.lowered)
 
 
 def compile_conditions(conditions: Sequence[Condition], kinds: Mapping[str, FactKind]) -> Program:

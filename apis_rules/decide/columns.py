@@ -36,7 +36,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class ColumnProgram:
-    """Conditions made runnable over columns; ``Program.over_columns`` makes one."""
+    """Conditions made runnable over columns; ``Ruleset.over_columns`` makes one."""
 
     lowered: Lowered
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from apis_rules.decide.columns import ColumnProgram
     from apis_rules.decide.tree import Condition, FactKind
 
 
@@ -49,6 +50,13 @@ class Ruleset:
         return compile_conditions([condition for _, condition in self.rules], self.kinds)
 
     @cached_property
+    def over_columns(self) -> ColumnProgram:
+        """The same over whole columns of facts; NumPy is loaded only for those who need that."""
+        from apis_rules.decide.columns import ColumnProgram
+
+        return ColumnProgram(self.program.lowered)
+
+    @cached_property
     def chunks(self) -> tuple[Chunk, ...]:
         """The definitions for the engine."""
         return compile_chunks(self.program.lowered)
@@ -60,13 +68,13 @@ class Ruleset:
 
     def masks(self, facts: Mapping[str, NDArray[Any]], rows: int) -> dict[str, NDArray[np.bool_]]:
         """Return for each rule the rows in which it holds; ``ColumnProgram.columns`` says how columns come."""
-        program = self.program.over_columns
+        program = self.over_columns
         masks = program.masks(program.columns(facts, rows))
         return dict(zip(self.names, masks, strict=True))
 
     def first(self, facts: Mapping[str, NDArray[Any]], rows: int) -> NDArray[np.int16]:
         """Return for each row the index of the best rule that holds, or -1."""
-        program = self.program.over_columns
+        program = self.over_columns
         return program.first(program.columns(facts, rows))
 
     def trial(self, samples: int = 200, limit_s: float = 10.0) -> str | None:

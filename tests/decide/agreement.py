@@ -106,7 +106,7 @@ def compare(rules: Ruleset, states: list[dict[str, object]]) -> str | None:
     rows = [rules.program.read(s.get) for s in states]
     facts = len(rules.program.lowered.facts)
     columns = Columns(len(rows), [np.array([row[i] for row in rows]) for i in range(facts)])
-    masks = rules.program.over_columns.masks(columns)
+    masks = rules.over_columns.masks(columns)
     with LiveRuleset(rules, dict.fromkeys(rules.names, True)) as live:
         for i, facts_now in enumerate(states):
             matched = live.match(facts_now)

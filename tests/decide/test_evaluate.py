@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from apis_rules.decide.codegen import compile_condition, compile_conditions, compile_expression
+from apis_rules.decide.columns import ColumnProgram
 from apis_rules.decide.explain import explain
 from apis_rules.decide.language import parse_condition, parse_expression
 from apis_rules.decide.simplify import ALWAYS, NEVER, simplify
@@ -48,39 +49,40 @@ def test_the_scalar_evaluator_agrees_with_the_walk_through_the_tree(condition, g
 @settings(max_examples=200)
 def test_the_vectorised_evaluator_agrees_with_the_scalar_one(condition, given_facts):
     """Columns of one row give what the facts give."""
-    program = compile_conditions([condition], KINDS)
+    program = ColumnProgram(compile_conditions([condition], KINDS).lowered)
     columns = {name: column(value, KINDS[name]) for name, value in given_facts.items()}
-    rows = program.over_columns.columns(columns, 1)
+    rows = program.columns(columns, 1)
     holds = compile_condition(condition, KINDS)(given_facts)
-    assert [bool(mask[0]) for mask in program.over_columns.masks(rows)] == [holds]
-    assert program.over_columns.first(rows)[0] == (0 if holds else -1)
+    assert [bool(mask[0]) for mask in program.masks(rows)] == [holds]
+    assert program.first(rows)[0] == (0 if holds else -1)
 
 
 @pytest.mark.parametrize("count", [1, 127, 128, 300])
 def test_the_first_of_many_conditions_is_found_in_columns(count):
     """The index of the first condition that holds, whatever their number; -1 where none does."""
     kinds = {"a": FactKind.NUMBER}
-    program = compile_conditions([tree(f"a >= {count - i}") for i in range(count)], kinds)
+    program = ColumnProgram(compile_conditions([tree(f"a >= {count - i}") for i in range(count)], kinds).lowered)
     values = np.array([count + 0.5, 1.0, 0.0, math.nan, 1e300])
-    found = program.over_columns.first(program.over_columns.columns({"a": values}, len(values)))
+    found = program.first(program.columns({"a": values}, len(values)))
     assert found.tolist() == [0, count - 1, -1, -1, -1]
 
 
 def test_columns_hold_to_the_same_limits_as_single_facts():
     """Numbers from 2^53 on, flags that are neither 0 nor 1, texts over 256 characters are missing in columns too."""
     kinds = {"a": FactKind.NUMBER, "p": FactKind.FLAG, "s": FactKind.TEXT}
-    program = compile_conditions([tree("a >= 0 or a < 0"), tree("p or not p"), tree("s != 'y'")], kinds)
+    three = [tree("a >= 0 or a < 0"), tree("p or not p"), tree("s != 'y'")]
+    program = ColumnProgram(compile_conditions(three, kinds).lowered)
     columns = {
         "a": np.array([2.0**53, -(2.0**53), 9007199254740991, math.inf]),
         "p": np.array([0.5, 1, 0, math.nan]),
         "s": np.array(["x" * 257, "x" * 256, None, "y"], dtype=object),
     }
-    masks = program.over_columns.masks(program.over_columns.columns(columns, 4))
+    masks = program.masks(program.columns(columns, 4))
     assert [mask.tolist() for mask in masks] == [
         [False, False, True, False], [False, True, True, False], [False, True, False, False],
     ]  # fmt: skip
-    assert program.over_columns.first(program.over_columns.columns({}, 3)).tolist() == [-1, -1, -1]
-    assert program.over_columns.first(program.over_columns.columns({"a": np.array([])}, 0)).tolist() == []
+    assert program.first(program.columns({}, 3)).tolist() == [-1, -1, -1]
+    assert program.first(program.columns({"a": np.array([])}, 0)).tolist() == []
 
 
 @given(conditions(), facts())
