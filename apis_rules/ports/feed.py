@@ -8,26 +8,31 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 T = TypeVar("T")
 
 
 class Feed(Generic[T]):
-    """An endless asynchronous iterator over what is put into it, from its creation on.
+    """An endless asynchronous iterator over what is put into it, from its creation on. It has one reader.
 
     *awake*, where given, is awaited before each item is handed out: a suspended process reads nothing.
     """
 
     def __init__(self, awake: Callable[[], Awaitable[None]] | None = None) -> None:
         self._items: deque[T] = deque()
-        self._some = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self._awake = awake
 
     def put(self, item: T) -> None:
         """Add *item* at the end."""
         self._items.append(item)
-        self._some.set()
+        self._wake()
+
+    def put_all(self, items: Iterable[T]) -> None:
+        """Add *items* at the end: the reader finds them all when it looks."""
+        self._items.extend(items)
+        self._wake()
 
     def skip(self) -> None:
         """Forget what is waiting: who looks at how things stand now needs one sign, not one per change."""
@@ -38,11 +43,20 @@ class Feed(Generic[T]):
 
     async def __anext__(self) -> T:
         while not self._items:
-            self._some.clear()
-            await self._some.wait()
+            if self._reader is not None:
+                raise RuntimeError("a feed has one reader")
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
         if self._awake is not None:
             await self._awake()
         return self._items.popleft()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
 
 class Feeds(Generic[T]):
@@ -54,14 +68,18 @@ class Feeds(Generic[T]):
     def open(self, first: Iterable[T] = (), awake: Callable[[], Awaitable[None]] | None = None) -> Feed[T]:
         """Return a new reader that begins with *first*."""
         feed: Feed[T] = Feed(awake)
-        for item in first:
-            feed.put(item)
-        self._feeds.append(weakref.ref(feed))
+        feed.put_all(first)
+        self._feeds.append(weakref.ref(feed, self._feeds.remove))
         return feed
 
     def put(self, item: T) -> None:
         """Hand *item* to every reader."""
-        alive = [(reference, feed) for reference in self._feeds if (feed := reference()) is not None]
-        self._feeds = [reference for reference, _ in alive]
-        for _, feed in alive:
-            feed.put(item)
+        for reference in tuple(self._feeds):
+            if (feed := reference()) is not None:
+                feed.put(item)
+
+    def put_all(self, items: Sequence[T]) -> None:
+        """Hand *items* to every reader."""
+        for reference in tuple(self._feeds):
+            if (feed := reference()) is not None:
+                feed.put_all(items)
