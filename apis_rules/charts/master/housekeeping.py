@@ -77,15 +77,13 @@ def _aligned(round_: Round, deal: Deal) -> Deal:
 
 
 def _last_off(round_: Round, deal: Deal) -> str | None:
-    """Return the side that should stop last beside a holder without deals of its own; None where any may.
+    """Return the side that should stop last beside a holder that is no party; None where any may.
 
     For a moment that holder carries the other side alone: a battery that is rather full gives, an empty one takes.
+    What its own deals ask of it meanwhile does not count, for they may stop in the same round.
     """
     holder = round_.unit(round_.grid.holder or "")
-    if holder is None or holder.rsoc_percent is None:
-        return None
-    carrying = (d for d in accounts.live_deals(round_) if d is deal or d.state == "stopping" or d.state not in _LEAVING)
-    if any(holder.unit_id in d.record.units for d in carrying):
+    if holder is None or holder.rsoc_percent is None or holder.unit_id in deal.record.units:
         return None
     return deal.record.charge_unit_id if holder.rsoc_percent >= HALF_PERCENT else deal.record.discharge_unit_id
 

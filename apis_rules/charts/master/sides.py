@@ -7,7 +7,7 @@ sides are stepped in alternation (``plan_up``, ``plan_down``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.master.output import Order
@@ -181,11 +181,25 @@ def plan_down(deal: Deal, around: Surroundings, *, reference_too: bool) -> tuple
         if unit_id in around.holding | around.silent or not side.on:
             continue
         target_a = min(side.to_a, permitted_a(deal, unit_id, 0.0, around))
+        if unit_id != order[0]:
+            target_a = _follow_a(deal, unit_id, target_a, around)
         moves = side.to_a - target_a
         if target_a > 0 and moves < min(SMALLEST_STEP_A, side.to_a) - SMALL_A and side.set_a == side.to_a:
             continue
         return _lowered(deal, unit_id, target_a, around)
     return deal, None
+
+
+def _follow_a(deal: Deal, unit_id: str, target_a: float, around: Surroundings) -> float:
+    """Return the current, in A, to which the reference side goes down in turns with its partner: *target_a* at least.
+
+    While other deals are being switched, no lower than leaves the holder at rest whatever becomes of them, where that
+    is a step at all: its battery may not be able to carry what the partner alone leaves over.
+    """
+    if around.high_a - around.low_a <= SMALL_A:
+        return target_a
+    follow_a = permitted_a(deal, unit_id, 0.0, replace(around, limit_a=0.0))
+    return follow_a if side_of(deal, unit_id).to_a - follow_a >= SMALLEST_STEP_A else target_a
 
 
 def _lowered(deal: Deal, unit_id: str, target_a: float, around: Surroundings) -> tuple[Deal, Order]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from apis_rules.charts.master import ManualOrder
@@ -74,6 +76,39 @@ def test_a_holder_whose_battery_is_full_need_not_take_what_a_drain_leaves_over(
     stopped = [c.split()[0] for c in world.commands if c.endswith("wait")]
     assert next(u for u in stopped if u in ("E003", "E004")) == first
     assert stopped[0] in ("E001", "E002"), "the holder's own deal first"
+
+
+@pytest.mark.parametrize(("own_a", "other_a"), [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 2.0)])
+@pytest.mark.parametrize(("side", "rsoc"), [(Direction.DISCHARGE, 95.0), (Direction.CHARGE, 5.0)])
+def test_all_deals_stop_at_once_beside_a_holder_that_can_only_go_on_as_it_does(
+    side: Direction, rsoc: float, own_a: float, other_a: float
+) -> None:
+    """When everybody leaves in one round a holder with a full battery takes nothing, one with an empty gives nothing."""
+    world = World(settings=shipped_settings(reference_side=side))
+    world.create(make_deal("d1", "E001", "E002", current_a=own_a))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004", current_a=other_a))
+    world.run_until(lambda w: w.state_of("d2") == "started")
+    holder = world.grid.holder or ""
+    assert holder == ("E001" if side is Direction.DISCHARGE else "E002")
+    world.houses[holder].rsoc = rsoc
+    world.run(3.0)
+    carried_a = []
+    account = world.bus._account
+
+    def watch(piece_s: float, deals: Any) -> None:
+        carried_a.append(world.bus.currents_a()[holder])
+        account(piece_s, deals)
+
+    world.bus._account = watch  # type: ignore[method-assign]
+    for deal_id, unit_id in (("d1", "E001"), ("d1", "E002"), ("d2", "E003"), ("d2", "E004")):
+        world.ask_stop(deal_id, unit_id)
+    world.run_until(lambda w: w.ended, 30)
+    assert len(carried_a) > 5
+    if side is Direction.DISCHARGE:
+        assert max(carried_a) <= 1e-6
+    else:
+        assert min(carried_a) >= -1e-6
 
 
 @pytest.mark.parametrize("slow", ["E001", "E002", "E001 E002 E003 E004"])
