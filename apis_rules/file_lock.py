@@ -6,18 +6,21 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+PROCESS: Final = "process "
+
+
 class Locked(Exception):
     """Another process has the lock.
 
     Attributes:
-        owner: what it wrote about itself, possibly nothing.
+        owner: ``process N`` where that process lives, possibly nothing.
     """
 
     def __init__(self, owner: str) -> None:
@@ -26,10 +29,11 @@ class Locked(Exception):
 
 
 @contextmanager
-def file_lock(path: Path, within_s: float = 0.0) -> Iterator[int]:
+def file_lock(path: Path, within_s: float = 0.0, owner_pid: int | None = None) -> Iterator[int]:
     """Hold the lock on *path*, which is made if need be; give its file descriptor, for a child that shall share it.
 
-    The lock goes when the last process that has the descriptor closes it or ends, however it ends.
+    The lock goes when the last process that has the descriptor closes it or ends, however it ends. *owner_pid* is the
+    process to name to others, else this one.
 
     Raises:
         Locked: another process has it, still after *within_s*.
@@ -39,7 +43,7 @@ def file_lock(path: Path, within_s: float = 0.0) -> Iterator[int]:
     try:
         _lock(descriptor, within_s)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+        os.pwrite(descriptor, f"{PROCESS}{owner_pid or os.getpid()}".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -52,7 +56,20 @@ def _lock(descriptor: int, within_s: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.clock_gettime(time.CLOCK_MONOTONIC) >= until:
-                raise Locked(os.pread(descriptor, 200, 0).decode(errors="replace")) from None
+                raise Locked(living(os.pread(descriptor, 200, 0).decode(errors="replace"))) from None
             time.sleep(0.02)
         else:
             return
+
+
+def living(owner: str) -> str:
+    """Return *owner* while its process lives: the lock may have passed to one that shared it."""
+    pid = owner.removeprefix(PROCESS)
+    try:
+        if pid.isdecimal():
+            os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:  # of another user
+        return owner
+    return owner

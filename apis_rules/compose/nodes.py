@@ -8,11 +8,11 @@ import uuid
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules import __version__
 from apis_rules.charts.values import broken_times, times_in_force
-from apis_rules.compose.claim import converter_lock
+from apis_rules.compose.claim import converter_lock, converter_name
 from apis_rules.compose.places import credentials_of
 from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
 from apis_rules.documents.community import resolve
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from apis_transport.device_hosts import DeviceHosts
 
 
+RUNS_HINT: Final = "'apis-rules stop' ends it, with the --state-dir of that run"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenNode:
     """A node that is ready to run, its state folder, and whether another instance has its unit id."""
@@ -65,15 +68,19 @@ def _claimed(config: Config, folder: Path, parent: Parent) -> Iterator[None]:
     unit_lock = folder / LOCK_FILE
     with ExitStack() as stack:
         try:
-            for lock in (unit_lock, converter_lock(config)):
-                if not parent.holds(lock):
-                    parent.share(lock, stack.enter_context(file_lock(lock)), unit_lock)
+            for name, lock in (
+                (str(unit_lock), file_lock(unit_lock, owner_pid=parent.pid)),
+                (converter_name(config), converter_lock(config)),
+            ):
+                if not parent.holds(name):
+                    parent.share(name, stack.enter_context(lock), unit_lock)
         except Locked as error:
-            message = f"{config.unit_id} runs already in another process ({error.owner})"
-            raise refusal(Location(str(folder)), "AR702", message, "'apis-rules stop' ends it") from error
+            message = f"{config.unit_id} runs already in another process{f' ({error.owner})' if error.owner else ''}"
+            raise refusal(Location(str(folder)), "AR702", message, RUNS_HINT) from error
         except OSError as error:
-            message = f"cannot lock {error.filename}: {error.strerror}"
-            raise refusal(Location(str(folder)), "AR104", message, "locks lie there and in TMPDIR") from error
+            message = f"cannot lock {error.filename or 'the converter'}: {error.strerror}"
+            hint = "the unit's lock lies there; name another --state-dir"
+            raise refusal(Location(str(folder)), "AR104", message, hint) from error
         yield
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from apis_rules.supervisor.orders import ALIVE_S, STARTING_S, VARIABLE, Inherited
 from apis_transport.background import background_tasks
+from apis_transport.embedded import IN_USE_HINT
 from apis_transport.errors import CannotOpen
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ class Parent:
         """A folder that lives as long as the run; empty where there is none."""
         return ""
 
-    def holds(self, lock: Path) -> bool:
+    def holds(self, lock: str) -> bool:
         """Whether the lock was inherited."""
         _ = lock
         return False
 
-    def share(self, lock: Path, descriptor: int, unit_lock: Path) -> None:
+    def share(self, lock: str, descriptor: int, unit_lock: Path) -> None:
         """Let the process above hold a lock too, from the moment at which the unit of *unit_lock* is taken over."""
 
     async def take_over(self, orders: Callable[[], UnitOrders]) -> None:
@@ -113,13 +114,13 @@ class Supervised(Parent):
         """The nats-server that the process above runs; 0: none."""
         return self._server_pid
 
-    def holds(self, lock: Path) -> bool:
+    def holds(self, lock: str) -> bool:
         """Whether the lock was inherited."""
-        return str(lock) in self._inherited.locks
+        return lock in self._inherited.locks
 
-    def share(self, lock: Path, descriptor: int, unit_lock: Path) -> None:
+    def share(self, lock: str, descriptor: int, unit_lock: Path) -> None:
         """Let the process above hold a lock too, from the moment at which the unit of *unit_lock* is taken over."""
-        self._to_share[str(unit_lock)].append((str(lock), descriptor))
+        self._to_share[str(unit_lock)].append((lock, descriptor))
 
     async def take_over(self, orders: Callable[[], UnitOrders]) -> None:
         """Return when nobody but this process orders anything of the unit's converter."""
@@ -168,7 +169,7 @@ class Supervised(Parent):
         failure = str(answer.get("failure", "the supervisor is gone"))
         if failure.startswith("locked"):
             owner = failure.removeprefix("locked ") or "another process"
-            raise CannotOpen("AR524", str(lock.parent), f"is in use by {owner}")
+            raise CannotOpen("AR524", str(lock.parent), f"is in use by {owner}", IN_USE_HINT)
         if failure:
             raise CannotOpen("AR523", str(argv[0]), f"does not start: {failure}")
         self._server_pid = int(answer["server_pid"])

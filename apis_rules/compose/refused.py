@@ -89,7 +89,7 @@ async def _quiet(config: Config, root: Path, urls: Sequence[str], credentials: P
         # What cannot be there has no other process in it.
         with contextlib.suppress(OSError):
             try:
-                stack.enter_context(file_lock(converter_lock(config)))
+                stack.enter_context(converter_lock(config))
                 stack.enter_context(file_lock(folder / LOCK_FILE))
             except (Locked, PermissionError):  # what belongs to somebody else may be running
                 return []

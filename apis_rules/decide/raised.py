@@ -35,6 +35,7 @@ RAISED: Final = frozenset(
         "optimisation_failed",
         "policy_differs",
         "ramp_timeout",
+        "record_not_read",
         "reference_lost",
         "refused",
         "silent",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field, ValidationError
 
-from apis_rules.node.records import parse_record
+from apis_rules.node.records import UnknownRecord, parse_record
 from apis_rules.node.unit_clock import parse_unit_time
 from apis_rules.ports.types import DealRecord
 from apis_rules.ports.types.model import StoredModel
@@ -93,9 +93,14 @@ class DealLog:
     async def run(self) -> None:
         """Write a file for every final record in which this unit is a party, until cancelled."""
         async for message in self._ports.streams.read(STREAM, self._next_seq()):
-            record = parse_record(f"record {message.seq} of {STREAM}", message.body, DealRecord)
-            if self._board.identity.unit_id in record.units:
-                await self._write_at_last(record)
+            try:
+                record = parse_record(f"record {message.seq} of {STREAM}", message.body, DealRecord)
+            except UnknownRecord as error:
+                # Whose deal it was cannot be known, and a node that ended by it would end by it at every start.
+                self._errors.raise_event("record_not_read", f"{error}; no deal log is written of it", str(message.seq))
+            else:
+                if self._board.identity.unit_id in record.units:
+                    await self._write_at_last(record)
             await self._remember(message.seq + 1)
 
     async def _write_at_last(self, record: DealRecord) -> None:

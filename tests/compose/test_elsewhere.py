@@ -74,7 +74,7 @@ def test_a_unit_whose_lock_is_held_is_left_alone(houses: Houses, folder: Path, w
         if way == "its folder":
             stack.enter_context(file_lock(folder / "state" / "example" / "example" / "E003" / "unit.lock"))
         else:
-            stack.enter_context(file_lock(converter_lock(load_config(folder / "config.E003.json").model)))
+            stack.enter_context(converter_lock(load_config(folder / "config.E003.json").model))
         assert "AR702" in refused(folder, "E003", "--nats", "nats://127.0.0.1:1")
         broken(folder)
         refused(folder, "E003", "--nats", "nats://127.0.0.1:1")

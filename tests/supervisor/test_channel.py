@@ -69,7 +69,7 @@ async def test_a_unit_is_taken_over_with_its_lock(both: tuple[Supervisor, Superv
     lock = tmp_path / "unit.lock"
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    nodes.share(lock, descriptor, lock)
+    nodes.share(str(lock), descriptor, lock)
     await nodes.take_over(lambda: orders(tmp_path))
     assert supervisor._units == {"E001": orders(tmp_path)}
     os.close(descriptor)

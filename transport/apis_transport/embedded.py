@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 BINARY_DIR_VARIABLE: Final = "APIS_NATS_BIN_DIR"
 """Environment variable with the folder of an operator's own ``nats-server``."""
 
+IN_USE_HINT: Final = "two servers on one store destroy it: stop the other run, or use another --state-dir"
 START_LIMIT_S: Final = 10.0
 STOP_LIMIT_S: Final = 0.8
 _LOCK_LIMIT_S: Final = 2.0
@@ -235,5 +236,5 @@ async def embedded_server(
             "AR524",
             str(store_dir),
             f"is in use by {error.owner or 'another process'}",
-            "two servers on one store destroy it: stop the other one, or use another --state-dir",
+            IN_USE_HINT,
         ) from None

@@ -83,7 +83,7 @@ def test_a_holder_whose_battery_is_full_need_not_take_what_a_drain_leaves_over(
 def test_all_deals_stop_at_once_beside_a_holder_that_can_only_go_on_as_it_does(
     side: Direction, rsoc: float, own_a: float, other_a: float
 ) -> None:
-    """When everybody leaves in one round a holder with a full battery takes nothing, one with an empty gives nothing."""
+    """When all leave in one round a full battery behind the voltage takes nothing, an empty one gives nothing."""
     world = World(settings=shipped_settings(reference_side=side))
     world.create(make_deal("d1", "E001", "E002", current_a=own_a))
     world.run_until(lambda w: w.state_of("d1") == "started")
