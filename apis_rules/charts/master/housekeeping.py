@@ -115,11 +115,15 @@ def _look_after_switch(round_: Round, deal: Deal) -> None:
     A reading that was taken while the command was still at work does not show it.
     """
     for unit_id in deal.record.units:
-        ended = (round_.ended.get(u, float("-inf")) for u in _switching(round_, deal, unit_id))
-        ended_s = max(ended, default=float("-inf"))
-        unit = round_.unit(unit_id)
-        if unit is not None and unit.read_at_s < ended_s:
-            round_.want(unit_id)
+        unit, sample = round_.unit(unit_id), side_of(deal, unit_id).sample
+        marked = sample is not None and sample.switched
+        if unit is None:
+            continue
+        for other_id in _switching(round_, deal, unit_id):
+            ended_s = round_.ended.get(other_id, float("-inf"))
+            shown = marked and other_id in round_.sent and _has_taken_effect(round_, other_id, round_.now_s)
+            if unit.read_at_s < ended_s or (shown and unit.read_at_s < round_.picture.units[other_id].read_at_s):
+                round_.want(unit_id)
 
 
 def _has_new_power(stored: Deal, deal: Deal) -> bool:
@@ -146,7 +150,8 @@ def _booked(round_: Round, deal: Deal, shares: Mapping[str, float]) -> Deal:
         power_w = (unit.battery_power_w if charges else -unit.battery_power_w) * share
         lead_s = 2 * round_.settings.stop_lead_s
         booked = book(side, clock.unit_s, power_w, rate=clock.rate, lead_s=lead_s)
-        if round_.sent.keys() & _switching(round_, deal, unit_id):
+        open_ = round_.sent.keys() & _switching(round_, deal, unit_id)
+        if any(not _has_taken_effect(round_, other_id, clock.read_s) for other_id in open_):
             booked = mark_switch(booked, clock.unit_s)  # the command is still at work, and may outlive this term
         deal = with_side(deal, unit_id, booked)
     return deal
@@ -157,14 +162,38 @@ def _switching(round_: Round, deal: Deal, unit_id: str) -> Collection[str]:
     return round_.picture.units.keys() if unit_id in accounts.holders(round_) else deal.record.units
 
 
+def _has_taken_effect(round_: Round, unit_id: str, by_s: float) -> bool:
+    """Whether the open command to *unit_id* had switched its current by *by_s*, as its meter shows.
+
+    An outcome that is lost on its way is waited for. Meanwhile the power is what it was led to, and changes when the
+    next command leaves: marked as changing since this reading, what flows until then would count for nothing.
+    """
+    unit = round_.unit(unit_id)
+    if unit is None or unit.grid_current_a is None or unit_id in accounts.holders(round_):
+        return False  # what a holder carries says nothing of its command
+    if not round_.sent[unit_id].first_s <= unit.read_at_s <= by_s:
+        return False
+    sides = (side_of(d, unit_id) for d in round_.deals.values() if d.open_unit_id == unit_id)
+    step_a = sum(abs(side.to_a - side.set_a) for side in sides)
+    return abs(abs(unit.grid_current_a) - round_.load.commanded_a(unit_id)) < step_a / 2
+
+
 def _through_a(round_: Round, deal: Deal) -> float:
-    """The current that passes from side to side; where a command has no outcome yet, as the unit's meter shows it."""
+    """The current that passes from side to side; where a command has no outcome yet, as the unit's meter shows it.
+
+    A unit whose reading shows WAIT passes nothing, also where no record says so: it went there by itself, or a stop
+    left that could not be recorded.
+    """
     return min(_carried_a(round_, deal, unit_id) for unit_id in deal.record.units)
 
 
 def _carried_a(round_: Round, deal: Deal, unit_id: str) -> float:
     side, unit = side_of(deal, unit_id), round_.unit(unit_id)
-    if side.set_a == side.to_a or unit is None or unit.grid_current_a is None:
+    if unit is None or unit.grid_current_a is None:
+        return side.set_a
+    if unit.mode is ConverterMode.WAIT and unit.read_at_s >= round_.ended.get(unit_id, float("-inf")):
+        return 0.0
+    if side.set_a == side.to_a:
         return side.set_a
     others_a = round_.load.commanded_a(unit_id) - side.to_a
     low_a, high_a = sorted((side.set_a, side.to_a))

@@ -278,6 +278,8 @@ class Round:
             # Stops have left whatever becomes of the batch.
             stops={u: s for u, s in self.repeated_stops.items() if any(u == x.unit_id for x in self._stops)}
             | dict(self.picture.memory.stops),
+            # So has the energy flowed that was booked, up to those stops.
+            booked=memory.booked,
         )
         return MasterPlan(
             stops=tuple(self._stops),

@@ -9,6 +9,7 @@ from apis_rules.charts.unit import Faulted
 from apis_rules.ports.types import Command, CommandName, CommandParams, OperationMode
 from tests.charts.master.house import TIMES, VR, WAIT
 from tests.charts.master.store import make_deal
+from tests.charts.master.trouble import READ_AFTER_S, WH_PER_AS
 from tests.charts.master.world import World, shipped_settings
 
 SCRAM_DELAY_S = shipped_settings().scram_delay_s
@@ -405,6 +406,41 @@ def test_a_deal_of_an_excluded_unit_ends_unconfirmed() -> None:
     assert not world.lock("E003").entries
     assert world.state_of("d1") == "started"
     assert_closed(world)
+
+
+@pytest.mark.parametrize("down_s", [0.3, 2.0, 8.0])
+def test_a_stop_that_cannot_be_recorded_ends_the_energy_all_the_same(down_s: float) -> None:
+    """A stop leaves while the store refuses everything: nothing passes through its unit any more, and is booked."""
+    world = two_deals()
+    world.store_up = False
+    world.ask_stop("d2", "E003")
+    world.run(down_s)
+    assert world.houses["E003"].mode is WAIT
+    assert world.houses["E004"].mode is not WAIT, "what comes after the stop waits for the record"
+    assert world.state_of("d2") == "started"
+    world.store_up = True
+    world.touch()
+    world.run_until(lambda w: "d2" not in w.deals)
+    record, moved_in_s = world.stream["d2"][0], 350 * world.houses["E003"].rate / 3600
+    for unit_id, booked_wh in (("E003", record.discharge_unit_amount_wh), ("E004", record.charge_unit_amount_wh)):
+        assert booked_wh == pytest.approx(world.bus.true_wh["d2", unit_id], abs=0.2 * moved_in_s)
+
+
+@pytest.mark.parametrize("without_s", [0.1, 1.0, 3.0])
+def test_a_stop_whose_record_dies_with_the_master_counts_as_in_the_middle_of_two_looks(without_s: float) -> None:
+    """A stop waits for no record. What the next master knows are two looks: it is off by half of what is between."""
+    world = two_deals()
+    world.ask_stop("d2", "E003")
+    world.crash_after = 1
+    world.run_until(lambda w: not w.master_alive)
+    looked_s = world.unrecorded_s["d2"]
+    world.run(without_s)
+    world.new_term()
+    between_s = world.now_s + READ_AFTER_S - looked_s
+    world.run_until(lambda w: "d2" not in w.deals)
+    record = world.stream["d2"][0]
+    for unit_id, booked_wh in (("E003", record.discharge_unit_amount_wh), ("E004", record.charge_unit_amount_wh)):
+        assert booked_wh == pytest.approx(world.bus.true_wh["d2", unit_id], abs=WH_PER_AS * between_s / 2)
 
 
 @pytest.mark.parametrize("left_s", [0.0, 0.3])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apis_rules.charts.master import ManualOrder
+from apis_rules.charts.master import ManualOrder, Reaction, ReactionKind
 from apis_rules.ports.types import CommandName, CommandParams, Direction, OperationMode
 from tests.charts.master.house import WAIT
 from tests.charts.master.store import make_deal
@@ -142,6 +142,26 @@ def test_a_switch_is_looked_at_before_the_next_one_changes_the_power_again(next_
     booked_wh = world.stream["d1"][0].charge_unit_amount_wh
     moved_in_s = 2.0 * 350 * world.houses["E002"].rate / 3600
     assert booked_wh == pytest.approx(world.bus.true_wh["d1", "E002"], abs=0.1 * moved_in_s)
+
+
+@pytest.mark.parametrize("scram_after_s", [0.3, 0.7, 1.1, 1.6])
+def test_a_scram_while_an_outcome_is_lost_counts_what_flowed_until_then(scram_after_s: float) -> None:
+    """Where a meter shows that a command took effect, its power lasts until the next command leaves."""
+    world = World()
+    world.create(make_deal("d1", "E002", "E004"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E001"))
+    world.run_until(lambda w: w.deals["d2"].open_unit_id == "E003")
+    world.houses["E003"].mute_next = 9
+    world.run_until(lambda w: ("d2", "E003") in w.bus.true_wh)
+    world.run(scram_after_s)
+    world.reaction = Reaction(ReactionKind.SCRAM, "HARDWARE:GLOBAL:ERROR")
+    world.touch()
+    world.run_until(lambda w: not w.deals)
+    record = world.stream["d2"][0]
+    moved_in_s = 350 * world.houses["E003"].rate / 3600
+    assert record.charge_unit_amount_wh == pytest.approx(world.bus.true_wh["d2", "E001"], abs=0.2 * moved_in_s)
+    assert record.discharge_unit_amount_wh == pytest.approx(world.bus.true_wh["d2", "E003"], abs=0.2 * moved_in_s)
 
 
 @pytest.mark.parametrize("sensor_a", [-0.1, -0.04, 0.05, 0.12])

@@ -14,7 +14,7 @@ from tests.charts.master.trouble import HAZARDS, KINDS, Trouble, starts
 from tests.conftest import SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 FIRST_SEED = int(os.environ.get("APIS_RULES_SEED", "20260101"))
 STEPS = 20
@@ -38,15 +38,43 @@ def walks(runs: int, with_seed: int, met: Counter[str]) -> Callable[[], None]:
         chance=st.integers(0, 2**32 - 1),
     )
     def walk(start: str, kinds: list[str], chance: int) -> None:
-        trouble = Trouble(start, chance)
-        for kind in kinds:
-            trouble.happen(kind)
-        trouble.settle()
+        trouble = walk_along(start, kinds, chance)
         trouble.verdict()
         met["runs"] += 1
         met.update(trouble.hazards)
 
     return walk
+
+
+ONCE_FAILED = {
+    "a stop whose record died with the master": (
+        "announcing",
+        ("refuse", "wait", "wish", "deal", "crash_master", *("wait",) * 15),
+        7550,
+    ),
+    "a scram while an outcome was lost": (
+        "dead",
+        ("deal", "deal", "wait", "mute", *("wait",) * 3, "deal", "scram", *("wait",) * 11),
+        270,
+    ),
+}
+"""What walks of other seeds have found: how each began, what happened, its chance."""
+
+
+@pytest.mark.parametrize("name", ONCE_FAILED)
+def test_a_walk_that_once_failed(name: str) -> None:
+    """What must hold holds at the end of each walk that has shown a fault."""
+    start, kinds, chance = ONCE_FAILED[name]
+    walk_along(start, kinds, chance).verdict()
+
+
+def walk_along(start: str, kinds: Sequence[str], chance: int) -> Trouble:
+    """Let all that happen in this order and the community come to rest."""
+    trouble = Trouble(start, chance)
+    for kind in kinds:
+        trouble.happen(kind)
+    trouble.settle()
+    return trouble
 
 
 def check_walks(runs: int, with_seed: int, show: Callable[[str, object], None]) -> None:

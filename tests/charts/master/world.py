@@ -63,6 +63,8 @@ class World(Store):
     Attributes:
         store_up: while False every batch is refused; ``forget_next`` batches are written without the master knowing.
         crash_after: so many parts of a plan are performed before the master dies (None: it does not).
+        unrecorded_s: deal → when it was looked at last by its record, where the master died between a stop, which waits
+            for nothing, and the record of it.
         switched, reached: deals for which a converter was commanded, and for which a unit has begun to write.
     """
 
@@ -96,6 +98,7 @@ class World(Store):
         self.store_up = True
         self.forget_next = 0
         self.crash_after: int | None = None
+        self.unrecorded_s: dict[str, float] = {}
         self.master_alive = False
         self.plan_ticket = 0
         self.plan_due_s = float("inf")
@@ -183,6 +186,7 @@ class World(Store):
         self.epochs.append(number)
         self.memory = Memory()
         self.heard: dict[str, list[Heard]] = {}
+        self.unrecorded_s = {}
         self.announced_s: dict[str, float] = {}
         self.act_until_s = float("inf")
         self.last_stop = {}
@@ -284,6 +288,7 @@ class World(Store):
         for send in plan.stops:
             self._deliver(send.unit_id, send.command)
         if self._dies():
+            self._note_unrecorded({s.unit_id for s in plan.stops})
             return
         if plan.puts and not self.store_up:
             self.memory = plan.memory_if_refused
@@ -316,6 +321,15 @@ class World(Store):
         for unit_id in plan.reads:
             self._tell(unit_id, ReadWanted(full=True))
         self.memory = plan.memory
+
+    def _note_unrecorded(self, stopped: set[str]) -> None:
+        # Who holds the voltage carries what the stopped ones do not any more.
+        concerned = stopped | ({self.grid.holder} if stopped else set())
+        for deal_id, deal in self.deals.items():
+            samples = [side.sample for side in (deal.detail.charge, deal.detail.discharge) if side.sample is not None]
+            if deal.detail.flowing and samples and concerned.intersection(deal.record.units):
+                house = self.houses[deal.record.charge_unit_id]
+                self.unrecorded_s[deal_id] = min((s.at_s - START_UNIT_S) / house.rate for s in samples)
 
     def _write(self, plan: MasterPlan) -> None:
         for put in plan.puts:
