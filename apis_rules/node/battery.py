@@ -107,7 +107,7 @@ class Battery:
         """Keep the claims in line until cancelled. *waits* tells whether the converter is confirmed in WAIT."""
         if not self._files:
             return
-        changes = self._board.changes()
+        changes = self._board.changes("records", "unit", "errors", "life", "documents")
         while True:
             self.look(waits=waits())
             with contextlib.suppress(TimeoutError):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apis_rules.charts.modes import effective_mode
+from apis_rules.node.changes import AllChanges
 from apis_rules.node.unit_clock import UnitClock, local_unit_time_s
-from apis_rules.ports.feed import Feed, Feeds
 from apis_rules.ports.types import (
     ApisData,
     BatteryData,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from apis_rules.node.changes import Changes, What
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.records import Records
     from apis_rules.ports.clock import Clock
@@ -69,16 +70,16 @@ class Board:
         self.trading = ""
         self.trouble = ""
         self.goes_by = ""
-        self._changes: Feeds[str] = Feeds()
+        self._changes = AllChanges()
         self._told: tuple[tuple[object, ...], UnitData] | None = None
 
-    def changed(self, what: str) -> None:
-        """Wake whoever waits for a change."""
+    def changed(self, what: What) -> None:
+        """Wake whoever waits for this change."""
         self._changes.put(what)
 
-    def changes(self) -> Feed[str]:
-        """Yield the name of each change from now on."""
-        return self._changes.open()
+    def changes(self, *names: What) -> Changes:
+        """Yield the name of each change from now on, of all or of those that are named."""
+        return self._changes.open(*names)
 
     def unit_time_s(self) -> float:
         """Return what the unit clock shows now, in seconds of its local date since 1970."""

@@ -357,9 +357,9 @@ class Controller:
 
     async def _follow_mode(self) -> None:
         manual = False
-        async for what in self._board.changes():
+        async for _ in self._board.changes("records"):
             now_manual = self._board.effective_mode is OperationMode.MANUAL
-            if what == "records" and now_manual != manual:
+            if now_manual != manual:
                 manual = now_manual
                 self.put(ManualChanged(manual))
 

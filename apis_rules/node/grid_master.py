@@ -342,10 +342,10 @@ class GridMaster:
             self._wake.set()
 
     async def _watch_board(self) -> None:
-        async for what in self._board.changes():
-            if what == "records":
+        async for what in self._board.changes("records", "deals", "others"):
+            if what == "records" or self._reign is not None:
                 self._wake.set()
-                self._look_at_reaction()
+            self._look_at_reaction()
 
     def _look_at_reaction(self) -> None:
         """Where another node is master, what its records show of a stop is enough: whoever follows goes on with it."""

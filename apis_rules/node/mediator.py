@@ -329,7 +329,7 @@ class Mediator:
     async def leave_deals(self, reason: str, within_s: float) -> bool:
         """Ask for the end of all deals of this unit and wait; return whether there is none left."""
         unit_id = self._board.identity.unit_id
-        changes = self._board.changes()
+        changes = self._board.changes("records")
         try:
             async with asyncio.timeout(within_s):
                 while deals := self._board.records.deals_of(unit_id):

@@ -26,12 +26,11 @@ class Narration:
 
     async def run(self) -> None:
         """Write down what changes, until cancelled."""
-        changes = self._board.changes()
+        changes = self._board.changes("records", "mode", "master", "documents")
         while True:
             changes.skip()
             self.look()
-            while await anext(changes) == "unit":
-                pass  # a reading changes nothing that is told
+            await anext(changes)
 
     def look(self) -> None:
         """Write down what is different from the last look."""

@@ -24,6 +24,7 @@ from apis_rules.charts.node import (
 from apis_rules.charts.unit import StopLocal
 from apis_rules.errors import ApisRulesError, Outage, PortError, leaves
 from apis_rules.node import messages
+from apis_rules.node.changes import Sorter
 from apis_rules.node.compiled import compile_life
 from apis_rules.node.last_stop import bring_to_wait
 from apis_rules.node.records import WATCHED, Records
@@ -75,6 +76,7 @@ class Node:
         self._timers: Timers = self._machine.start_timers(self.life.state, self._clock.now_s())
         self._wishes: asyncio.Queue[str] = asyncio.Queue()
         self._changed = asyncio.Event()
+        self._settled: tuple[object, ...] | None = None
         self._tasks: asyncio.TaskGroup | None = None
 
     def terminate(self) -> None:
@@ -223,24 +225,38 @@ class Node:
             await self._advance(deadline.event, services)
         while not self._wishes.empty():
             await self._advance(self._wishes.get_nowait(), services)
-        unit = services.controller.unit
-        if self.life.state in ("looking", "quieting") and unit.read_at_s is not None and unit.state != "looking":
-            await self._advance("found", services)
-        if self.life.state == "checking" and services.board.records.fresh:
-            await self._advance("checked", services)
-        lost = not (
-            self._ports.community.link.connected and services.board.records.fresh and services.board.reading_fresh
-        )
-        if lost:
-            await self._advance("lost", services)
-        elif self.life.state == "degraded":
-            await self._advance("restored", services)
-        await self._advance("look", services)
+        standing = self._standing(services)
+        if standing == self._settled:
+            return  # all that the chart asks about is as it was when it had nothing more to do
+        moved = await self._follow(services)
+        self._settled = None if moved else standing
 
-    async def _advance(self, event: str, services: Services) -> None:
+    def _standing(self, services: Services) -> tuple[object, ...]:
+        """Return all that the life depends on, times and wishes aside."""
+        unit, board = services.controller.unit, services.board
+        facts = tuple(self._facts(services).values())
+        found = unit.read_at_s is not None and unit.state != "looking"
+        return self._machine, self.life.state, facts, found, board.records.fresh, self.trouble
+
+    async def _follow(self, services: Services) -> bool:
+        """Put to the chart what is so now; return whether that has led to anything."""
+        unit, moved = services.controller.unit, False
+        if self.life.state in ("looking", "quieting") and unit.read_at_s is not None and unit.state != "looking":
+            moved |= await self._advance("found", services)
+        if self.life.state == "checking" and services.board.records.fresh:
+            moved |= await self._advance("checked", services)
+        if self.trouble:
+            moved |= await self._advance("lost", services)
+        elif self.life.state == "degraded":
+            moved |= await self._advance("restored", services)
+        return await self._advance("look", services) or moved
+
+    async def _advance(self, event: str, services: Services) -> bool:
+        """Put an event to the chart and perform what follows; return whether anything does."""
         plan = self._machine.advance(self.life, event, self._facts(services))
         self._timers = self._machine.move_timers(self._timers, plan, self._clock.now_s())
-        if plan.state != self.life.state:
+        moved = plan.state != self.life.state
+        if moved:
             log.info("%s -> %s", self.life.state, plan.state)
             services.board.changed("life")
         self.life = plan.record
@@ -249,6 +265,7 @@ class Node:
         services.board.trouble = self.trouble if plan.state == "degraded" else ""
         for command in plan.commands:
             await self._perform(command, services)
+        return moved or bool(plan.commands)
 
     def _facts(self, services: Services) -> dict[str, object]:
         unit, board = services.controller.unit, services.board
@@ -318,12 +335,13 @@ class Node:
             self._wish("gave_up")
 
     async def _pump_records(self, records: Records, services: Services) -> None:
-        async for _ in records.changes():
+        sorter = Sorter(records, self.identity.unit_id)
+        async for entry in records.changes():
             services.mediator.forget_agreed()
-            services.board.changed("records")
+            services.board.changed(sorter.sort(entry))
 
     async def _pump_board(self, services: Services) -> None:
-        async for _ in services.board.changes():
+        async for _ in services.board.changes("records", "unit", "mode", "life", "master", "documents"):
             self._changed.set()
 
     async def _asked_to_end(self, body: bytes) -> bytes:

@@ -1,0 +1,106 @@
+"""What wakes the services of a node: the names of what has changed, sorted out before anybody is woken.
+
+A service looks at how things stand now. It needs one sign however much has changed, and none of what concerns others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+from apis_rules.node.records import DEAL, EPOCH, GRID, LOCK, MODE, SUSTAIN, parse_record
+from apis_rules.ports.types import Deal
+
+if TYPE_CHECKING:
+    from apis_rules.node.records import Records
+    from apis_rules.ports.state import Entry
+
+What: TypeAlias = Literal[
+    "unit", "records", "deals", "others", "mode", "errors", "command", "life", "master", "documents"
+]
+"""What a node's services tell each other of.
+
+*records* are those that concern this unit: of the community, and its own; *deals*: one of others has begun or ended;
+*others*: every other change of the records, which is the Grid Master's alone.
+"""
+
+OF_ALL: Final = frozenset({GRID, MODE, SUSTAIN, EPOCH})
+
+
+class Changes:
+    """One reader: yields the name of each change that it asked for, once however often it changed meanwhile."""
+
+    def __init__(self, names: frozenset[What]) -> None:
+        self._names = names
+        self._new: dict[What, None] = {}
+        self._some = asyncio.Event()
+
+    def put(self, what: What) -> None:
+        """Wake the reader, where this is one of its names."""
+        if what in self._names:
+            self._new[what] = None
+            self._some.set()
+
+    def skip(self) -> None:
+        """Forget what is waiting: it is looked at now."""
+        self._new.clear()
+
+    def __aiter__(self) -> Changes:
+        return self
+
+    async def __anext__(self) -> What:
+        while not self._new:
+            self._some.clear()
+            await self._some.wait()
+        what = next(iter(self._new))
+        del self._new[what]
+        return what
+
+
+class AllChanges:
+    """All present readers. One that nobody holds any more is forgotten."""
+
+    def __init__(self) -> None:
+        self._readers: list[weakref.ref[Changes]] = []
+
+    def open(self, *names: What) -> Changes:
+        """Return a new reader of these names; none given: of all."""
+        changes = Changes(frozenset(names or get_args(What)))
+        self._readers = [reader for reader in self._readers if reader() is not None]
+        self._readers.append(weakref.ref(changes))
+        return changes
+
+    def put(self, what: What) -> None:
+        """Tell every reader."""
+        for reader in self._readers:
+            changes = reader()
+            if changes is not None:
+                changes.put(what)
+
+
+class Sorter:
+    """Tells of each change of the records whether it concerns a unit."""
+
+    def __init__(self, records: Records, unit_id: str) -> None:
+        self._unit_id = unit_id
+        self._own = {deal_id: unit_id in deal.record.units for deal_id, (deal, _) in records.deals().items()}
+
+    def sort(self, entry: Entry) -> What:
+        """Return the name of this change.
+
+        Raises:
+            UnknownRecord: it cannot be read.
+        """
+        if entry.key in OF_ALL or entry.key == LOCK + self._unit_id:
+            return "records"
+        if not entry.key.startswith(DEAL):
+            return "others"
+        deal_id = entry.key.removeprefix(DEAL)
+        if entry.value is None:
+            return "records" if self._own.pop(deal_id, False) else "deals"
+        known = self._own.get(deal_id)
+        if known is None:
+            known = self._own[deal_id] = self._unit_id in parse_record(entry.key, entry.value, Deal).record.units
+            return "records" if known else "deals"
+        return "records" if known else "others"
