@@ -15,12 +15,14 @@ from apis_rules.decide.intervals import Interval
 from apis_rules.decide.satisfy import Undecided, find_witness
 from apis_rules.decide.simplify import names_in
 from apis_rules.decide.tree import All
-from apis_rules.decide.writing import format_value
+from apis_rules.decide.writing import format_condition, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from apis_rules.charts.model import Answer, Chart, EffectDeclaration, Fact, Named
+    from apis_rules.decide.satisfy import Domain
+    from apis_rules.decide.tree import Condition
     from apis_rules.documents.diagnostics import Findings
 
 
@@ -89,12 +91,9 @@ def _check_guards(chart: Chart, event: str, answers: tuple[Answer, ...], finding
     domains = _domains(chart)
     possible = []
     for guard in (answer.guard for answer in answers if answer.guard is not None):
-        try:
-            never = find_witness(guard.condition, chart.kinds, domains) is None
-        except Undecided:
-            never = False
-        if never:
-            findings.error(guard.location, "AR427", f"the guard {guard.text!r} never holds")
+        if _is_impossible((guard.condition,), chart, domains):
+            message = f"the guard {guard.text!r} never holds: {_why_never(guard.condition, chart, domains)}"
+            findings.error(guard.location, "AR427", message)
         else:
             possible.append(guard)
     for first, second in combinations(possible, 2):
@@ -111,7 +110,34 @@ def _check_guards(chart: Chart, event: str, answers: tuple[Answer, ...], finding
             findings.error(second.location, "AR421", message, hint)
 
 
-def _domains(chart: Chart) -> dict[str, Interval | tuple[str, ...]]:
+def _why_never(guard: Condition, chart: Chart, domains: Mapping[str, Domain]) -> str:
+    """Return the parts of a guard that leave nothing together, and what their facts can be where that matters."""
+    parts = guard.parts if isinstance(guard, All) else (guard,)
+    for part in parts:
+        others = tuple(p for p in parts if p is not part)
+        if others and _is_impossible(others, chart, domains):
+            parts = others
+    shown = " and ".join(repr(format_condition(part)) for part in parts)
+    if _is_impossible(parts, chart, {}):
+        return f"{shown} exclude each other" if len(parts) > 1 else f"{shown} contradicts itself"
+    facts = dict.fromkeys(name.name for part in parts for name in names_in(part) if name.name in domains)
+    return f"{shown} cannot be where {' and '.join(_declared(chart.facts[name]) for name in facts)}"
+
+
+def _is_impossible(parts: tuple[Condition, ...], chart: Chart, domains: Mapping[str, Domain]) -> bool:
+    try:
+        return find_witness(All(parts), chart.kinds, domains) is None
+    except Undecided:
+        return False
+
+
+def _declared(fact: Fact) -> str:
+    if fact.values:
+        return f"{fact.name} is one of {', '.join(fact.values)}"
+    return f"{fact.name} lies from {fact.low:g} to {fact.high:g}"
+
+
+def _domains(chart: Chart) -> dict[str, Domain]:
     ranges = {f.name: Interval.closed(f.low, f.high) for f in chart.facts.values() if f.low is not None is not f.high}
     return ranges | {f.name: f.values for f in chart.facts.values() if f.values}
 
