@@ -65,6 +65,10 @@ class Feeds(Generic[T]):
     def __init__(self) -> None:
         self._feeds: list[weakref.ref[Feed[T]]] = []
 
+    def __len__(self) -> int:
+        """Return how many readers there are."""
+        return len(self._feeds)
+
     def open(self, first: Iterable[T] = (), awake: Callable[[], Awaitable[None]] | None = None) -> Feed[T]:
         """Return a new reader that begins with *first*."""
         feed: Feed[T] = Feed(awake)

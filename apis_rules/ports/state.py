@@ -27,6 +27,7 @@ time: it may or may not be applied, even later. Re-read before deciding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ class Entry:
     def at(self) -> At:
         """The condition that nothing has changed since this was read."""
         return At(self.key, self.revision)
+
+
+@lru_cache(maxsize=1024)
+def absent(key: str) -> Entry:
+    """Return the entry of a key of which nothing is known."""
+    return Entry(key, None, 0)
 
 
 class View(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from apis_rules.ports.memory import MemoryCommunity
@@ -67,18 +68,9 @@ class _ForgetsTimeLimits(Bucket):
 
 
 class _TellsOnlyTheLastOfABatch(Bucket):
-    def write(self, writes: Sequence[Write]) -> int:
-        self.check_conditions(writes)
-        for write in writes[:-1]:
-            self.revision += 1
-            self._kept[write.key] = type(self)._kept_of(write, self.revision)
-        return super().write([Write(writes[-1].key, writes[-1].value, None, writes[-1].time_limit_s)])
-
-    @staticmethod
-    def _kept_of(write: Write, revision: int):
-        from apis_rules.ports.memory import bucket
-
-        return bucket._Kept(write.value, revision)
+    def _announce(self, batch: Sequence[Entry]) -> None:
+        # With the first one's revision, else a view would see that something is missing and look at everything.
+        super()._announce([replace(batch[-1], revision=batch[0].revision)])
 
 
 def _swap_bucket(kind: type[Bucket]) -> Callable[[MemoryCommunity], None]:

@@ -109,7 +109,7 @@ class Watch:
         self.meters = DealMeters(community, ill, STORE)
         grid = community.plant.grid_now()
         grid.observers.append(self._look)
-        community.store.ctl.subscribe(self._changed)
+        community.store.ctl.subscribe(self._written)
         policy = next(iter(community.documents.values())).policy
         self._range_v = policy.operation_grid_voltage_range_v
         self._mask_v = policy.grid_uvlo_mask_v
@@ -170,6 +170,10 @@ class Watch:
                 self._tell("limit", unit_id, f"{unit_id} carries {current_a:.2f} A of {most_a:g} A")
 
     # The store.
+
+    def _written(self, batch: Sequence[Entry]) -> None:
+        for entry in batch:
+            self._changed(entry)
 
     def _changed(self, entry: Entry) -> None:
         if entry.value is None:

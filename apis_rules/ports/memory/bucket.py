@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from apis_rules.errors import Conflict, Refused
-from apis_rules.ports.state import Entry, Write
+from apis_rules.ports.memory.picture import Life, Picture, covers
+from apis_rules.ports.state import Entry, Write, absent
 from apis_rules.ports.unique import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from apis_rules.ports.memory.faults import Line
 
 MARKER_LIFE_S: Final = 5.0
 """How long the store remembers that a key expired; afterwards its condition is revision 0 again."""
@@ -32,6 +35,15 @@ class Snapshot:
     kept: dict[str, _Kept] = field(default_factory=dict)
 
 
+class Hearer(Protocol):
+    """Who is told of changes over a wire."""
+
+    line: Line
+
+    def hear(self, batch: Sequence[Entry]) -> None:
+        """Take what was written in one step."""
+
+
 class Bucket:
     """The store's side of a bucket. Everything in it happens at once; the wire before it takes time.
 
@@ -40,16 +52,22 @@ class Bucket:
     """
 
     def __init__(self) -> None:
-        self.store_id = new_uuid().hex
+        self._life = Life(new_uuid().hex)
         self.revision = 0
         self.full = False
         self._kept: dict[str, _Kept] = {}
-        self._listeners: list[Callable[[Entry], None]] = []
+        self._listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self._hearers: list[Hearer] = []
+
+    @property
+    def store_id(self) -> str:
+        """Identity of its present life."""
+        return self._life.store_id
 
     def get(self, key: str) -> Entry:
         """Return *key* as it is now."""
         kept = self._kept.get(key)
-        return Entry(key, None, 0) if kept is None else Entry(key, kept.value, kept.revision)
+        return absent(key) if kept is None else Entry(key, kept.value, kept.revision)
 
     def keys(self, prefix: str) -> list[str]:
         """Return the present keys that *prefix* covers, sorted."""
@@ -65,8 +83,7 @@ class Bucket:
         if self.full:
             raise Refused("the store is full")
         self.check_conditions(writes)
-        for write in writes:
-            self._put(write)
+        self._announce([self._put(write) for write in writes])
         return self.revision
 
     def check_conditions(self, writes: Sequence[Write]) -> None:
@@ -80,10 +97,21 @@ class Bucket:
                     f"{write.when.key} was last changed at revision {actual}, not {write.when.revision}", actual
                 )
 
-    def subscribe(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
-        """Call *listener* at each change; return what ends that."""
+    def picture(self, prefixes: tuple[str, ...]) -> Picture:
+        """Return everything below *prefixes*."""
+        return Picture.of(self._life, prefixes, self.revision, self.entries())
+
+    def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
+        """Call *listener* at once with what each step changes."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+    def attach(self, hearer: Hearer) -> None:
+        """Let *hearer* hear each step, as long as its wire carries."""
+        self._hearers.append(hearer)
+
+    def detach(self, hearer: Hearer) -> None:
+        """Let *hearer* hear nothing any more."""
+        self._hearers.remove(hearer)
 
     def snapshot(self) -> Snapshot:
         """Return a copy of what is stored."""
@@ -91,6 +119,7 @@ class Bucket:
 
     def rewind(self, to: Snapshot) -> None:
         """Go back in time, as a store does that lost its last writes: revisions are handed out again."""
+        self._life = Life(self.store_id)
         self.revision = to.revision
         self._kept = {k: _Kept(v.value, v.revision, v.expires_at_s) for k, v in to.kept.items()}
         for key, kept in self._kept.items():
@@ -99,10 +128,10 @@ class Bucket:
 
     def lose(self) -> None:
         """Begin a new life with nothing in it."""
-        self.store_id = new_uuid().hex
         self.rewind(Snapshot(0))
+        self._life = Life(new_uuid().hex)
 
-    def _put(self, write: Write) -> None:
+    def _put(self, write: Write) -> Entry:
         self.revision += 1
         kept = _Kept(write.value, self.revision)
         self._kept[write.key] = kept
@@ -110,27 +139,33 @@ class Bucket:
             loop = asyncio.get_running_loop()
             kept.expires_at_s = loop.time() + write.time_limit_s
             loop.call_at(kept.expires_at_s, self._expire, write.key, kept)
-        self._announce(Entry(write.key, write.value, self.revision))
+        return Entry(write.key, write.value, self.revision)
 
     def _expire(self, key: str, kept: _Kept) -> None:
         if self._kept.get(key) is not kept:
             return
         self.revision += 1
         marker = self._kept[key] = _Kept(None, self.revision)
-        self._announce(Entry(key, None, self.revision))
+        self._announce([Entry(key, None, self.revision)])
         asyncio.get_running_loop().call_later(MARKER_LIFE_S, self._forget, key, marker)
 
     def _forget(self, key: str, marker: _Kept) -> None:
         if self._kept.get(key) is marker:
             del self._kept[key]
 
-    def _announce(self, entry: Entry) -> None:
-        for listener in list(self._listeners):
-            listener(entry)
+    def _announce(self, batch: Sequence[Entry]) -> None:
+        for listener in self._listeners:
+            listener(batch)
+        # One timer for all whose wires are equally long.
+        waves: dict[float, list[Hearer]] = {}
+        for hearer in self._hearers:
+            if hearer.line.connected:
+                waves.setdefault(hearer.line.latency_s, []).append(hearer)
+        for latency_s, wave in waves.items():
+            asyncio.get_running_loop().call_later(latency_s, _arrive, wave, batch)
 
 
-def covers(prefixes: Sequence[str], key: str) -> bool:
-    """Whether one of *prefixes* covers *key*: a prefix that ends with a dot, a whole key, or nothing for everything."""
-    if not prefixes:
-        return True
-    return any(p in (key, "") or (p[-1] == "." and key.startswith(p)) for p in prefixes)
+def _arrive(wave: Sequence[Hearer], batch: Sequence[Entry]) -> None:
+    for hearer in wave:
+        if hearer.line.connected:
+            hearer.hear(batch)

@@ -15,7 +15,7 @@ from apis_rules.ports.state import Write
 from apis_rules.ports.types import Command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from apis_rules.ports.lease import Term
     from apis_rules.ports.memory.bucket import Bucket
@@ -87,7 +87,12 @@ class Dispatch:
         for reader in self._readers:
             self._after_travel(reader.line, partial(reader.feed.put, outcome))
 
-    def _written(self, entry: Entry) -> None:
+    def _written(self, batch: Sequence[Entry]) -> None:
+        for entry in batch:
+            if entry.key.startswith(PREFIX):
+                self._pass_on(entry)
+
+    def _pass_on(self, entry: Entry) -> None:
         for inbox in [i for i in self._inboxes if entry.key == PREFIX + i.unit_id]:
             match inbox.line.fault_for("command"):
                 case Fault(FaultKind.LOST):

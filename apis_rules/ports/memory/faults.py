@@ -54,6 +54,8 @@ class Line:
     Attributes:
         latency_s: one way.
         limit_s: how long a caller waits for an acknowledgement (``q`` of the lease's times).
+        reachable: whether a message would arrive now; a suspended process gets it when it continues.
+        connected: whether the process runs and a message would pass now.
         writes_until_kill: the process dies directly before its n-th write from now; None: it does not.
     """
 
@@ -69,17 +71,8 @@ class Line:
         self._rates: dict[tuple[str, Fault], float] = {}
         self._random: random.Random | None = None
         self._store_up = True
+        self.reachable = self.connected = True
         self.on_change: list[Callable[[], None]] = []
-
-    @property
-    def reachable(self) -> bool:
-        """Whether a message would arrive now; a suspended process gets it when it continues."""
-        return self._store_up and not self._cut and not self._killed
-
-    @property
-    def connected(self) -> bool:
-        """Whether the process runs and a message would pass now."""
-        return self.reachable and self._awake.is_set()
 
     @property
     def killed(self) -> bool:
@@ -147,7 +140,8 @@ class Line:
 
     async def awake(self) -> None:
         """Return when the process is not suspended. Raises ``Killed``."""
-        await self._awake.wait()
+        if not self._awake.is_set():
+            await self._awake.wait()
         if self._killed:
             raise Killed("this process is dead")
 
@@ -205,13 +199,14 @@ class Line:
         return result
 
     async def _travel(self) -> None:
-        await self.awake()
-        self._pass()
+        await self._pass()
         await asyncio.sleep(self.latency_s)
-        await self.awake()
-        self._pass()
+        await self._pass()
 
-    def _pass(self) -> None:
+    async def _pass(self) -> None:
+        if self.connected:
+            return
+        await self.awake()
         if not self._store_up:
             raise Outage("the store is down")
         if self._cut:
@@ -222,6 +217,8 @@ class Line:
         await self.awake()
 
     def _tell(self) -> None:
+        self.reachable = self._store_up and not self._cut and not self._killed
+        self.connected = self.reachable and self._awake.is_set()
         for callback in list(self.on_change):
             callback()
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.ports.feed import Feeds
-from apis_rules.ports.memory.bucket import covers
+from apis_rules.ports.memory.picture import Life, Picture
 from apis_rules.ports.state import Entry, View, Write
 
 if TYPE_CHECKING:
@@ -63,16 +63,16 @@ def check_writes(writes: Sequence[Write]) -> None:
 
 
 class MemoryView:
-    """``View`` over a bucket in memory. What it hears has travelled over the node's wire."""
+    """``View`` over a bucket in memory. What it hears has travelled over the node's wire.
+
+    Attributes:
+        line: that wire.
+    """
 
     def __init__(self, bucket: Bucket, line: Line, prefixes: Sequence[str]) -> None:
+        self.line = line
         self._bucket = bucket
-        self._line = line
-        self._prefixes = prefixes
-        self._picture: dict[str, Entry] = {}
-        self._below: dict[str, Mapping[str, Entry]] = {}
-        self._revision = 0
-        self._store_id = ""
+        self._picture = Picture(Life(""), tuple(prefixes), 0, {})
         self._complete = False
         self._in_doubt_since_s: float | None = None
         self._sync_due = False
@@ -81,17 +81,11 @@ class MemoryView:
 
     def get(self, key: str) -> Entry:
         """Return what the picture shows of *key*."""
-        return self._picture.get(key, Entry(key, None, 0))
+        return self._picture.get(key)
 
     def entries(self, prefix: str = "") -> Mapping[str, Entry]:
         """Return every present key below *prefix*."""
-        if prefix and not prefix.endswith("."):
-            entry = self._picture.get(prefix)
-            return {} if entry is None or entry.value is None else {prefix: entry}
-        if prefix not in self._below:
-            found = {k: e for k, e in self._picture.items() if k.startswith(prefix) and e.value is not None}
-            self._below[prefix] = found
-        return self._below[prefix]
+        return self._picture.below(prefix)
 
     @property
     def fresh(self) -> bool:
@@ -104,16 +98,16 @@ class MemoryView:
     @property
     def revision(self) -> int:
         """The highest revision in the picture."""
-        return self._revision
+        return self._picture.revision
 
     @property
     def store_id(self) -> str:
         """Identity of the bucket's present life."""
-        return self._store_id
+        return self._picture.life.store_id
 
     def changes(self) -> AsyncIterator[Entry]:
         """Yield each change from now on."""
-        return self._feeds.open(awake=self._line.awake)
+        return self._feeds.open(awake=self.line.awake)
 
     async def wait_fresh(self) -> None:
         """Return as soon as ``fresh`` is true."""
@@ -124,17 +118,28 @@ class MemoryView:
 
     def open(self) -> None:
         """Begin to listen."""
-        self._unsubscribe = self._bucket.subscribe(self._announced)
-        self._line.on_change.append(self._line_changed)
+        self._bucket.attach(self)
+        self.line.on_change.append(self._line_changed)
         self._line_changed()
 
     def close(self) -> None:
         """Listen no more."""
-        self._unsubscribe()
-        self._line.on_change.remove(self._line_changed)
+        self._bucket.detach(self)
+        self.line.on_change.remove(self._line_changed)
+
+    def hear(self, batch: Sequence[Entry]) -> None:
+        """Take what was written in one step."""
+        if not self._complete or batch[-1].revision <= self._picture.revision:
+            return  # a complete look shows it, or has shown it already
+        if batch[0].revision != self._picture.revision + 1:
+            self._sync_soon()  # something before it was missed
+            return
+        self._picture, news = self._picture.after(batch)
+        if news:
+            self._feeds.put_all(news)
 
     def _line_changed(self) -> None:
-        if self._line.connected:
+        if self.line.connected:
             self._sync_soon()
         elif self._in_doubt_since_s is None:
             self._in_doubt_since_s = asyncio.get_running_loop().time()
@@ -142,44 +147,20 @@ class MemoryView:
     def _sync_soon(self) -> None:
         if not self._sync_due:
             self._sync_due = True
-            asyncio.get_running_loop().call_later(2 * self._line.latency_s, self._sync)
+            asyncio.get_running_loop().call_later(2 * self.line.latency_s, self._sync)
 
     def _sync(self) -> None:
         self._sync_due = False
-        if not self._line.connected:
+        if not self.line.connected:
             return
-        now = {e.key: e for e in self._bucket.entries() if covers(self._prefixes, e.key)}
-        gone = [Entry(k, None, self._bucket.revision) for k, e in self._picture.items() if e.value and k not in now]
-        changed = [e for k, e in now.items() if self._picture.get(k) != e]
-        self._store_id = self._bucket.store_id
-        self._picture = dict(now)
-        self._below.clear()
-        self._revision = self._bucket.revision
+        before, now = self._picture.entries, self._bucket.picture(self._picture.prefixes)
+        gone = [Entry(k, None, now.revision) for k, e in before.items() if e.value and k not in now.entries]
+        changed = [e for k, e in now.entries.items() if before.get(k) != e]
+        self._picture = now
         self._complete = True
         self._in_doubt_since_s = None
-        self._tell([*gone, *sorted(changed, key=lambda e: e.revision)])
+        self._feeds.put_all([*gone, *sorted(changed, key=lambda e: e.revision)])
         for waiter in self._fresh_waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self._fresh_waiters.clear()
-
-    def _announced(self, entry: Entry) -> None:
-        """The store has changed: it is told over the wire, where it still reaches us."""
-        if self._line.connected:
-            asyncio.get_running_loop().call_later(self._line.latency_s, self._arrived, entry)
-
-    def _arrived(self, entry: Entry) -> None:
-        if not self._line.connected or not self._complete:
-            return
-        # What a complete look has shown already does not come again, and never an earlier change after a later one.
-        if entry.revision <= self._revision:
-            return
-        self._revision = entry.revision
-        if covers(self._prefixes, entry.key):
-            self._picture[entry.key] = entry
-            self._below = {p: found for p, found in self._below.items() if not entry.key.startswith(p)}
-            self._tell([entry])
-
-    def _tell(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            self._feeds.put(entry)
