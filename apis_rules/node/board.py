@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from apis_rules.charts.modes import effective_mode
 from apis_rules.node.changes import AllChanges
+from apis_rules.node.same import Same
 from apis_rules.node.unit_clock import UnitClock, local_unit_time_s
 from apis_rules.ports.types import (
     ApisData,
     BatteryData,
     DcdcData,
+    GridRecord,
     OesunitData,
     OperationMode,
     OperationModes,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.records import Records
     from apis_rules.ports.clock import Clock
+    from apis_rules.ports.types import Deal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,9 @@ class Board:
         self.goes_by = ""
         self._changes = AllChanges()
         self._told: tuple[tuple[object, ...], UnitData] | None = None
+        self._unit_document = Same(UnitData.to_document)
+        self._deal_documents = Same(_documents_of)
+        self._grid_document = Same(GridRecord.to_document)
 
     def changed(self, what: What) -> None:
         """Wake whoever waits for this change."""
@@ -143,6 +149,14 @@ class Board:
             self._told = of, self._make_unit_data(deals, effective)
         return self._told[1]
 
+    def describe(self) -> dict[str, Any]:
+        """Return the unit's data, its deals and the grid record as documents; what is in them is not to be changed."""
+        return {
+            "unit": self._unit_document(self.unit_data()),
+            "deals": self._deal_documents(self.records.deals_of(self.identity.unit_id)),
+            "grid": self._grid_document(self.records.grid()[0]),
+        }
+
     def _make_unit_data(self, deals: tuple[str, ...], effective: OperationMode) -> UnitData:
         identity, reading = self.identity, self.reading
         document = dict(reading.document) if reading else {}
@@ -175,3 +189,7 @@ class Board:
                 ),
             }
         )
+
+
+def _documents_of(deals: Mapping[str, Deal]) -> list[dict[str, Any]]:
+    return [deal.to_document() for deal in deals.values()]

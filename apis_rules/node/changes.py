@@ -31,16 +31,14 @@ OF_ALL: Final = frozenset({GRID, MODE, SUSTAIN, EPOCH})
 class Changes:
     """One reader: yields the name of each change that it asked for, once however often it changed meanwhile."""
 
-    def __init__(self, names: frozenset[What]) -> None:
-        self._names = names
+    def __init__(self) -> None:
         self._new: dict[What, None] = {}
         self._some = asyncio.Event()
 
     def put(self, what: What) -> None:
-        """Wake the reader, where this is one of its names."""
-        if what in self._names:
-            self._new[what] = None
-            self._some.set()
+        """Wake the reader."""
+        self._new[what] = None
+        self._some.set()
 
     def skip(self) -> None:
         """Forget what is waiting: it is looked at now."""
@@ -62,18 +60,19 @@ class AllChanges:
     """All present readers. One that nobody holds any more is forgotten."""
 
     def __init__(self) -> None:
-        self._readers: list[weakref.ref[Changes]] = []
+        self._readers: dict[What, list[weakref.ref[Changes]]] = {what: [] for what in get_args(What)}
 
     def open(self, *names: What) -> Changes:
         """Return a new reader of these names; none given: of all."""
-        changes = Changes(frozenset(names or get_args(What)))
-        self._readers = [reader for reader in self._readers if reader() is not None]
-        self._readers.append(weakref.ref(changes))
+        changes = Changes()
+        for what in names or self._readers:
+            self._readers[what] = [reader for reader in self._readers[what] if reader() is not None]
+            self._readers[what].append(weakref.ref(changes))
         return changes
 
     def put(self, what: What) -> None:
-        """Tell every reader."""
-        for reader in self._readers:
+        """Tell whoever reads this name."""
+        for reader in self._readers[what]:
             changes = reader()
             if changes is not None:
                 changes.put(what)

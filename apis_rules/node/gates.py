@@ -61,7 +61,7 @@ class Gates:
             **self._battery.facts(),
         )
         # A place that is kept free counts as a deal of its direction.
-        document["deals"] += places.as_deals(board.identity.unit_id)
+        document["deals"] = document["deals"] + places.as_deals(board.identity.unit_id)
         document["request"] = request
         decision = self._rules.decide(question, document, board.clock.now_s())
         for alarm in decision.alarms:

@@ -54,9 +54,7 @@ def describe(board: Board, errors: Troubles, **node: object) -> dict[str, Any]:
     records, unit_id = board.records, board.identity.unit_id
     age_s = board.clock.now_s() - board.reading.read_at_s if board.reading else None
     return {
-        "unit": board.unit_data().to_document(),
-        "deals": [deal.to_document() for deal in records.deals_of(unit_id).values()],
-        "grid": records.grid()[0].to_document(),
+        **board.describe(),
         "node": {
             "dealsKnown": records.fresh,
             "readingAgeS": age_s,

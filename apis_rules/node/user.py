@@ -17,6 +17,7 @@ from apis_rules.decide.ruleset import LiveRuleset
 from apis_rules.documents.model import canonical_hash
 from apis_rules.errors import Outage
 from apis_rules.node.diary import Seen
+from apis_rules.node.same import Same
 from apis_rules.node.unit_clock import time_of_day_s
 from apis_rules.ports.types import Accept, Decline, DeclineReason, Request
 from apis_rules.ports.unique import new_uuid
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from apis_rules.decide.intent import CompiledScenario, Intent, Proposal
-    from apis_rules.node.board import Board
+    from apis_rules.node.board import Board, OwnReading
     from apis_rules.node.diary import Diary
     from apis_rules.node.errors import Errors
     from apis_rules.node.gates import Closed, Gates
@@ -90,6 +91,7 @@ class User:
         documents = self._board.documents
         self._limits = deal_limits(documents.policy)
         self._scenario = scenario
+        self._wanted: Same[OwnReading | None, Intent] = Same(lambda _: self._intent(None))
         self._hash = canonical_hash(documents.scenario.to_document())
 
     def close(self) -> None:
@@ -98,7 +100,7 @@ class User:
 
     async def run(self) -> None:
         """Ask for energy whenever there is a reason to, until cancelled."""
-        changes = self._board.changes()
+        changes = self._board.changes("unit", "records", "deals", "mode", "errors", "life", "master", "documents")
         asked_for: tuple[object, ...] | None = None
         asked_at_s = self._board.clock.now_s()
         while True:
@@ -130,16 +132,22 @@ class User:
 
     def _wish(self) -> tuple[object, ...]:
         """Return what the scenario makes of the last reading."""
-        return _wish_of(self._intent(None))
+        return _wish_of(self._own_intent())
+
+    def _own_intent(self) -> Intent:
+        """Return what this unit wants by its last reading, whoever asks."""
+        return self._wanted(self._board.reading)
 
     def _situation(self) -> tuple[object, ...]:
         """Return what decides whether asking is worth while; where it has not changed, neither have the answers."""
-        intent = self._intent(None)
+        intent = self._own_intent()
         closed = self._closed(intent.request)
+        # A deal that has begun or ended may leave somebody room to accept; who asks for nothing does not care.
+        deals = tuple(sorted(self._board.records.deals())) if intent.request and not closed else ()
         return (
             *_wish_of(intent),
             closed.reason if closed else None,
-            tuple(sorted(self._board.records.deals())),
+            deals,
             self._hash,
             self._limits,
         )
@@ -149,7 +157,7 @@ class User:
         return self._gates.closed_for_request(self._own_mediator.places(), request)
 
     async def _ask_once(self) -> None:
-        intent = self._intent(None)
+        intent = self._own_intent()
         proposal = intent.request
         closed = self._closed(proposal)
         if closed is not None:

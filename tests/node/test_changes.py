@@ -95,7 +95,7 @@ async def forgotten() -> int:
     kept = board.open()
     board.put("unit")
     assert await anext(kept) == "unit"
-    return len(board._readers)
+    return len(board._readers["unit"])
 
 
 def test_a_reader_that_is_gone_is_forgotten() -> None:
