@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from apis_rules.documents.config import Config, Watchdog
     from apis_rules.documents.reading import Loaded
     from apis_rules.supervisor.orders import UnitOrders
+    from apis_transport.community import OpenCommunity
     from apis_transport.device_hosts import DeviceHosts
 
 
@@ -52,11 +53,15 @@ RUNS_HINT: Final = "'apis-rules stop' ends it, with the --state-dir of that run"
 
 @dataclass(frozen=True, slots=True)
 class OpenNode:
-    """A node that is ready to run, its state folder, and whether another instance has its unit id."""
+    """A node that is ready to run, its state folder, and its share in the community."""
 
     node: Node
     folder: Path
-    displaced: Callable[[], bool] = lambda: False
+    community: OpenCommunity
+
+    def displaced(self) -> bool:
+        """Return whether another instance has its unit id."""
+        return self.community.displaced
 
     def orders(self) -> UnitOrders:
         """Return how its converter is kept safe without it, by what it goes by now."""
@@ -167,7 +172,7 @@ async def open_node(
             )
             node = Node(identity, documents, NodePorts(community.ports, device), around)
             try:
-                yield OpenNode(node, folder, lambda: community.displaced)
+                yield OpenNode(node, folder, community)
             finally:
                 if community.displaced:
                     # The converter is the other instance's business now, for the process above as well.

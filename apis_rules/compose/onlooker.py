@@ -139,6 +139,19 @@ async def open_onlooker(running: Running) -> AsyncIterator[Onlooker]:
         open_community(
             running.urls, running.community_id, running.cluster_id, NAME, None, credentials=running.credentials_file
         ) as community,
+        look_through(community, running) as onlooker,
+    ):
+        yield onlooker
+
+
+@asynccontextmanager
+async def look_through(community: OpenCommunity, running: Running) -> AsyncIterator[Onlooker]:
+    """Open the views on a connection that is there already, as a node's in the same process: it costs no second one.
+
+    Raises:
+        InputError: AR704, a program of another format works with the community.
+    """
+    async with (
         community.ports.ctl.watch(*WATCHED) as ctl,
         community.ports.unit.watch(DATA_KEY, MASTER_KEY) as units,
         community.ports.policy.watch(KEY) as policy,

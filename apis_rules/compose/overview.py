@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -147,11 +148,16 @@ def _reports(units: View) -> dict[str, UnitReport]:
     found = {}
     for entry in units.entries(DATA_KEY).values():
         try:
-            report = UnitReport.from_json(entry.value or b"")
+            report = _read_report(entry.value or b"")
         except ValidationError:
             continue  # a program of another version; its own status will show it
         found[report.unit_id] = report
     return found
+
+
+@lru_cache(maxsize=512)
+def _read_report(value: bytes) -> UnitReport:
+    return UnitReport.from_json(value)
 
 
 def _master(units: View) -> MasterReport | None:

@@ -16,7 +16,7 @@ from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
 from apis_rules.compose.display import REDRAW_S, Display
 from apis_rules.compose.memory import give_back_memory
 from apis_rules.compose.nodes import open_node
-from apis_rules.compose.onlooker import open_onlooker
+from apis_rules.compose.onlooker import look_through, open_onlooker
 from apis_rules.compose.options import state_root, unit_folder
 from apis_rules.compose.overview import tell_trouble
 from apis_rules.compose.parent import open_parent
@@ -104,7 +104,8 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         running = running_of(urls, sites[0], parent.pid)
         running.save(root)
         stack.callback(running.remove, root)
-        onlooker = await stack.enter_async_context(open_onlooker(running))
+        looking = look_through(nodes[0].community, running) if nodes else open_onlooker(running)
+        onlooker = await stack.enter_async_context(looking)
 
         def remember_members() -> None:
             with contextlib.suppress(OSError):  # on a full disk verbs know the members of the start

@@ -51,7 +51,8 @@ class Failing:
 
 
 def run_of(*nodes: Failing, above: Parent, displaced: Callable[[], bool] = lambda: False) -> Any:
-    opened: Any = [OpenNode(node, Path(), displaced) for node in nodes]  # type: ignore[arg-type]  # stand-ins
+    community: Any = SimpleNamespace(displaced=displaced())
+    opened: Any = [OpenNode(node, Path(), community) for node in nodes]  # type: ignore[arg-type]  # stand-ins
     onlooker: Any = SimpleNamespace(keep_deals=lambda _limit: None)
     log: Any = None
     return _Run(OPTIONS, opened, onlooker, above, log, lambda: None)

@@ -60,6 +60,7 @@ class Mirror:
     store_id: str = ""
     revision: int = 0
     _entries: dict[str, Entry] = field(default_factory=dict)
+    _below: dict[tuple[Sequence[str], str], dict[str, Entry]] = field(default_factory=dict)
     _complete: bool = False
     _generation: int = -1
     _heard_at_s: float = 0.0
@@ -239,6 +240,7 @@ class Mirror:
 
     def _apply(self, entry: Entry) -> None:
         self._entries[entry.key] = entry
+        self._below = {asked: found for asked, found in self._below.items() if not entry.key.startswith(asked[1])}
         for reader in self._readers:
             reader.add(entry)
 
@@ -260,6 +262,7 @@ class Mirror:
                 self._entries[key] = entry
             else:
                 self._apply(entry)
+        self._below.clear()
         look.entries = {}
         self._complete = True
         self._wake()
@@ -273,13 +276,19 @@ class Mirror:
         """Return what the picture shows of *key*."""
         return self._entries.get(key) or Entry(key, None, 0)
 
-    def entries(self, prefixes: Sequence[str], prefix: str) -> dict[str, Entry]:
-        """Return every present key below one of *prefixes* and below *prefix*."""
-        return {
-            key: entry
-            for key, entry in sorted(self._entries.items())
-            if entry.value is not None and key.startswith(prefix) and _within(key, prefixes)
-        }
+    def entries(self, prefixes: tuple[str, ...], prefix: str) -> Mapping[str, Entry]:
+        """Return every present key below one of *prefixes* and below *prefix*; the same one until one of them changes.
+
+        Everybody asks again and again, and most changes are of other keys.
+        """
+        found = self._below.get((prefixes, prefix))
+        if found is None:
+            found = self._below[prefixes, prefix] = {
+                key: entry
+                for key, entry in sorted(self._entries.items())
+                if entry.value is not None and key.startswith(prefix) and _within(key, prefixes)
+            }
+        return found
 
     def changes(self, prefixes: Sequence[str]) -> AsyncIterator[Entry]:
         """Yield each change below *prefixes* from now on."""
