@@ -1,9 +1,15 @@
-"""The community's records as this node's view shows them: typed, and each value parsed once."""
+"""The community's records as this node's view shows them: typed, and each value parsed once.
+
+What is derived from the records below a prefix stands in a table that belongs to what the view shows there; nodes in
+one process whose views show the same object share the table.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections import OrderedDict
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -63,14 +69,64 @@ class ModeRecord(StoredModel):
     amnesia: bool = False
 
 
+class _Table(Generic[M]):
+    """The records below one prefix as they stand at one moment, and what follows from them."""
+
+    prefix: ClassVar[str]
+    kind: ClassVar[type[WireModel]]
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = entries
+        self.records: Mapping[str, tuple[M, int]] = {
+            key.removeprefix(self.prefix): (cast("M", parse_record(key, entry.value, self.kind)), entry.revision)
+            for key, entry in entries.items()
+            if entry.value is not None
+        }
+
+
+class _Deals(_Table[Deal]):
+    prefix, kind = DEAL, Deal
+
+    @cached_property
+    def of_unit(self) -> Mapping[str, Mapping[str, Deal]]:
+        found: dict[str, dict[str, Deal]] = {}
+        for deal_id, (deal, _) in self.records.items():
+            for unit_id in deal.record.units:
+                found.setdefault(unit_id, {})[deal_id] = deal
+        return found
+
+
+class _StopRequests(_Table[StopRequest]):
+    prefix, kind = STOP, StopRequest
+
+    @cached_property
+    def of_deal(self) -> Mapping[str, Mapping[str, tuple[StopRequest, int]]]:
+        found: dict[str, dict[str, tuple[StopRequest, int]]] = {}
+        for rest, request in self.records.items():
+            deal_id, _, unit_id = rest.rpartition(".")
+            found.setdefault(deal_id, {})[unit_id] = request
+        return found
+
+
+class _Locks(_Table[Lock]):
+    prefix, kind = LOCK, Lock
+
+
+T = TypeVar("T", bound=_Table[Any])
+
+_NO_GRID: Final = GridRecord()
+_NO_ACTIVE: Final = ActiveRecord()
+_NO_LOCK: Final = Lock()
+_NO_DEALS: Final[Mapping[str, Deal]] = MappingProxyType({})
+
+
 class Records:
     """Typed access to a view of ``ctl``. Parsing a value that has not changed costs a look-up."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._parsed: dict[str, tuple[int, WireModel]] = {}
-        self._of_unit: dict[str, dict[str, Deal]] = {}
-        self._listed: dict[str, tuple[Mapping[str, Entry], dict[str, Any]]] = {}
+        self._parsed: dict[str, tuple[Entry, WireModel]] = {}
+        self._tables: dict[str, _Table[Any]] = {}
 
     @property
     def fresh(self) -> bool:
@@ -101,11 +157,11 @@ class Records:
 
     def grid(self) -> tuple[GridRecord, int]:
         """Who holds the voltage, with the record's revision."""
-        return self._one(GRID, GridRecord) or GridRecord(), self._view.get(GRID).revision
+        return self._one(GRID, GridRecord) or _NO_GRID, self._view.get(GRID).revision
 
     def active(self) -> tuple[ActiveRecord, int]:
         """Which converters may be active, with the record's revision."""
-        return self._one(ACTIVE, ActiveRecord) or ActiveRecord(), self._view.get(ACTIVE).revision
+        return self._one(ACTIVE, ActiveRecord) or _NO_ACTIVE, self._view.get(ACTIVE).revision
 
     def epoch(self) -> Epoch | None:
         """The last epoch that was started."""
@@ -121,45 +177,30 @@ class Records:
 
     def deals(self) -> Mapping[str, tuple[Deal, int]]:
         """Return deal id → (deal, revision)."""
-        return self._all(DEAL, Deal)
+        return self._table(_Deals).records
 
     def deals_of(self, unit_id: str) -> Mapping[str, Deal]:
         """Return the deals in which a unit is a party."""
-        deals = self.deals()
-        if unit_id not in self._of_unit:
-            self._of_unit[unit_id] = {i: deal for i, (deal, _) in deals.items() if unit_id in deal.record.units}
-        return self._of_unit[unit_id]
+        return self._table(_Deals).of_unit.get(unit_id, _NO_DEALS)
 
     def locks(self) -> Mapping[str, tuple[Lock, int]]:
         """Return unit id → (lock, revision)."""
-        return self._all(LOCK, Lock)
+        return self._table(_Locks).records
 
     def lock(self, unit_id: str) -> Lock:
         """Return the deals a unit is in, and whether it is excluded."""
-        return self._one(LOCK + unit_id, Lock) or Lock()
+        return self._one(LOCK + unit_id, Lock) or _NO_LOCK
 
     def stop_requests(self) -> Mapping[str, Mapping[str, tuple[StopRequest, int]]]:
         """Return deal id → unit id → (request, revision)."""
-        found: dict[str, dict[str, tuple[StopRequest, int]]] = {}
-        for rest, request in self._all(STOP, StopRequest).items():
-            deal_id, _, unit_id = rest.rpartition(".")
-            found.setdefault(deal_id, {})[unit_id] = request
-        return found
+        return self._table(_StopRequests).of_deal
 
-    def _all(self, prefix: str, kind: type[M]) -> Mapping[str, tuple[M, int]]:
-        entries = self._view.entries(prefix)
-        known = self._listed.get(prefix)
-        if known is not None and (known[0] is entries or known[0] == entries):
-            return known[1]
-        found = {}
-        for key, entry in entries.items():
-            record = self._one(key, kind)
-            if record is not None:
-                found[key.removeprefix(prefix)] = (record, entry.revision)
-        self._listed[prefix] = entries, found
-        if prefix == DEAL:
-            self._of_unit.clear()
-        return found
+    def _table(self, table: type[T]) -> T:
+        entries = self._view.entries(table.prefix)
+        known = self._tables.get(table.prefix)
+        if known is None or not (known.entries is entries or known.entries == entries):
+            known = self._tables[table.prefix] = _shared(table, entries)
+        return cast("T", known)
 
     def _one(self, key: str, kind: type[M]) -> M | None:
         entry = self._view.get(key)
@@ -167,11 +208,25 @@ class Records:
             self._parsed.pop(key, None)
             return None
         known = self._parsed.get(key)
-        if known is not None and known[0] == entry.revision and isinstance(known[1], kind):
+        if known is not None and (known[0] is entry or known[0] == entry) and isinstance(known[1], kind):
             return known[1]
         record = parse_record(key, entry.value, kind)
-        self._parsed[key] = (entry.revision, record)
+        self._parsed[key] = (entry, record)
         return record
+
+
+_TABLES: Final[OrderedDict[tuple[int, type], _Table[Any]]] = OrderedDict()
+_TABLES_KEPT: Final = 16
+
+
+def _shared(table: type[T], entries: Mapping[str, Entry]) -> T:
+    """Return the table of *entries*, which nobody changes: made once where many nodes live in one process."""
+    key = id(entries), table  # an object that the table itself keeps alive
+    if key not in _TABLES:
+        _TABLES[key] = table(entries)
+        if len(_TABLES) > _TABLES_KEPT:
+            _TABLES.popitem(last=False)
+    return cast("T", _TABLES[key])
 
 
 @lru_cache(maxsize=1024)

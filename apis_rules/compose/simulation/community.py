@@ -18,7 +18,7 @@ from apis_rules import __version__
 from apis_rules.compose.simulation.process import ProcessDevice
 from apis_rules.grid.device import ModelDevice
 from apis_rules.node.identity import Identity
-from apis_rules.node.records import LOCK, MODE, ModeRecord, Records
+from apis_rules.node.records import LOCK, MODE, WATCHED, ModeRecord, Records
 from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import MemoryStateStore
 from apis_rules.node.surroundings import Surroundings
@@ -28,7 +28,7 @@ from apis_rules.ports.state import Write
 from apis_rules.ports.types import DealRecord, ErrorEvent, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from apis_rules.documents.policy import Policy
     from apis_rules.grid.plant import Plant
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from apis_rules.node.surroundings import NodeFiles
     from apis_rules.ports.memory import StoreSnapshot
     from apis_rules.ports.memory.faults import Line
+    from apis_rules.ports.memory.picture import Picture
+    from apis_rules.ports.state import Entry
 
 TEMPORARY: Final = Path("/tmp")  # noqa: S108 - only a name: files are kept in memory
 DIES_WITHIN_S: Final = 0.001
@@ -296,13 +298,25 @@ class _StoreItself:
     """``View`` of the store from inside: always current."""
 
     def __init__(self, store: MemoryCommunity) -> None:
-        self._store = store
+        self._ctl = store.ctl
+        self._picture = self._ctl.picture(WATCHED)
+        self._ctl.subscribe(self._follow)
 
-    def get(self, key: str) -> Any:
-        return self._store.ctl.get(key)
+    def _follow(self, batch: Sequence[Entry]) -> None:
+        if self._picture.life is self._ctl.life and self._picture.revision + 1 == batch[0].revision:
+            self._picture, _ = self._picture.after(batch)
 
-    def entries(self, prefix: str = "") -> Mapping[str, Any]:
-        return {k: self._store.ctl.get(k) for k in self._store.ctl.keys(prefix)}
+    @property
+    def _now(self) -> Picture:
+        if self._picture.life is not self._ctl.life or self._picture.revision != self._ctl.revision:
+            self._picture = self._ctl.picture(WATCHED)
+        return self._picture
+
+    def get(self, key: str) -> Entry:
+        return self._now.get(key)
+
+    def entries(self, prefix: str = "") -> Mapping[str, Entry]:
+        return self._now.below(prefix)
 
     @property
     def fresh(self) -> bool:
@@ -310,13 +324,13 @@ class _StoreItself:
 
     @property
     def revision(self) -> int:
-        return self._store.ctl.revision
+        return self._ctl.revision
 
     @property
     def store_id(self) -> str:
-        return self._store.ctl.store_id
+        return self._ctl.store_id
 
-    def changes(self) -> Any:
+    def changes(self) -> AsyncIterator[Entry]:
         raise NotImplementedError
 
     async def wait_fresh(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from apis_rules.errors import Conflict, Refused
@@ -22,8 +22,7 @@ MARKER_LIFE_S: Final = 5.0
 
 @dataclass(slots=True)
 class _Kept:
-    value: bytes | None
-    revision: int
+    entry: Entry
     expires_at_s: float | None = None
 
 
@@ -49,10 +48,11 @@ class Bucket:
 
     Attributes:
         full: refuse every write, as a store does whose quota is used up.
+        life: its present one.
     """
 
     def __init__(self) -> None:
-        self._life = Life(new_uuid().hex)
+        self.life = Life(new_uuid().hex)
         self.revision = 0
         self.full = False
         self._kept: dict[str, _Kept] = {}
@@ -62,21 +62,20 @@ class Bucket:
     @property
     def store_id(self) -> str:
         """Identity of its present life."""
-        return self._life.store_id
+        return self.life.store_id
 
     def get(self, key: str) -> Entry:
         """Return *key* as it is now."""
         kept = self._kept.get(key)
-        return absent(key) if kept is None else Entry(key, kept.value, kept.revision)
+        return absent(key) if kept is None else kept.entry
 
     def keys(self, prefix: str) -> list[str]:
         """Return the present keys that *prefix* covers, sorted."""
-        return sorted(k for k, kept in self._kept.items() if kept.value is not None and covers((prefix,), k))
+        return sorted(k for k, kept in self._kept.items() if kept.entry.value is not None and covers((prefix,), k))
 
     def entries(self) -> list[Entry]:
         """Return everything known, absent keys whose revision is still known included, oldest change first."""
-        found = [Entry(key, kept.value, kept.revision) for key, kept in self._kept.items()]
-        return sorted(found, key=lambda entry: entry.revision)
+        return sorted((kept.entry for kept in self._kept.values()), key=lambda entry: entry.revision)
 
     def write(self, writes: Sequence[Write]) -> int:
         """Apply all of *writes* or none; return the revision of the last one."""
@@ -99,7 +98,7 @@ class Bucket:
 
     def picture(self, prefixes: tuple[str, ...]) -> Picture:
         """Return everything below *prefixes*."""
-        return Picture.of(self._life, prefixes, self.revision, self.entries())
+        return Picture.of(self.life, prefixes, self.revision, self.entries())
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         """Call *listener* at once with what each step changes."""
@@ -115,13 +114,13 @@ class Bucket:
 
     def snapshot(self) -> Snapshot:
         """Return a copy of what is stored."""
-        return Snapshot(self.revision, {k: _Kept(v.value, v.revision, v.expires_at_s) for k, v in self._kept.items()})
+        return Snapshot(self.revision, {k: replace(v) for k, v in self._kept.items()})
 
     def rewind(self, to: Snapshot) -> None:
         """Go back in time, as a store does that lost its last writes: revisions are handed out again."""
-        self._life = Life(self.store_id)
+        self.life = Life(self.store_id)
         self.revision = to.revision
-        self._kept = {k: _Kept(v.value, v.revision, v.expires_at_s) for k, v in to.kept.items()}
+        self._kept = {k: replace(v) for k, v in to.kept.items()}
         for key, kept in self._kept.items():
             if kept.expires_at_s is not None:
                 asyncio.get_running_loop().call_at(kept.expires_at_s, self._expire, key, kept)
@@ -129,24 +128,23 @@ class Bucket:
     def lose(self) -> None:
         """Begin a new life with nothing in it."""
         self.rewind(Snapshot(0))
-        self._life = Life(new_uuid().hex)
+        self.life = Life(new_uuid().hex)
 
     def _put(self, write: Write) -> Entry:
         self.revision += 1
-        kept = _Kept(write.value, self.revision)
-        self._kept[write.key] = kept
+        kept = self._kept[write.key] = _Kept(Entry(write.key, write.value, self.revision))
         if write.time_limit_s is not None and write.value is not None:
             loop = asyncio.get_running_loop()
             kept.expires_at_s = loop.time() + write.time_limit_s
             loop.call_at(kept.expires_at_s, self._expire, write.key, kept)
-        return Entry(write.key, write.value, self.revision)
+        return kept.entry
 
     def _expire(self, key: str, kept: _Kept) -> None:
         if self._kept.get(key) is not kept:
             return
         self.revision += 1
-        marker = self._kept[key] = _Kept(None, self.revision)
-        self._announce([Entry(key, None, self.revision)])
+        marker = self._kept[key] = _Kept(Entry(key, None, self.revision))
+        self._announce([marker.entry])
         asyncio.get_running_loop().call_later(MARKER_LIFE_S, self._forget, key, marker)
 
     def _forget(self, key: str, marker: _Kept) -> None:
