@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ LOOK_S: Final = 0.5
 SETTLED_S: Final = 3.0
 """After the last converter waits: for the last deal log to be written."""
 
+_COLLECT_EVERY: Final = (50_000, 20, 100)
+
 ALONE_PACE: Final = 600.0
 """A house by itself needs no fine steps."""
 
@@ -40,7 +43,7 @@ def simulate(setup: Setup, progress: Callable[[float], None] = lambda _: None) -
         setup: what begins.
         progress: told the seconds of the units' clock, at each sample.
     """
-    with _quiet():
+    with _quiet(), _seldom_collected():
         return run_virtual(_Run(setup, progress).live(), seed=setup.seed)
 
 
@@ -54,6 +57,19 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Look for cycles of unused objects less often: a community is many objects that live long, and few cycles."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*_COLLECT_EVERY)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 class _Run:
