@@ -127,7 +127,7 @@ class ActionLog:
                 shown = str(path).replace("\0", "%g").replace("\1", "%u")
                 message = f"the action log cannot be written: {error.strerror or error}"
                 hint = "name another logging.file.pattern, or set its level to OFF"
-                raise refusal(Location(shown), "AR720", message, hint) from error
+                raise refusal(Location(shown), "AR722", message, hint) from error
         if wanted.udp is not None and wanted.udp.level != "OFF":
             udp = wanted.udp.model_copy(update={"interface_address": "127.0.0.1"}) if settings.local else wanted.udp
             try:
@@ -135,7 +135,7 @@ class ActionLog:
             except OSError as error:
                 message = f"the action log cannot be sent through {udp.interface_address}: {error.strerror or error}"
                 hint = "logging.udp.interfaceAddress is the address of an interface of this machine"
-                raise refusal(Location(str(settings.base)), "AR720", message, hint) from error
+                raise refusal(Location(str(settings.base)), "AR722", message, hint) from error
 
     @property
     def level(self) -> int:

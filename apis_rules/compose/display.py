@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import logging
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from apis_rules.compose.onlooker import Onlooker
+
+log = logging.getLogger(__name__)
 
 REDRAW_S: Final = 0.5
 SUMMED_DEALS: Final = 10_000
@@ -45,9 +49,13 @@ class Display:
     Args:
         form: ``json``: nothing on stdout but a summary at the end; what happens goes to stderr.
         opinions: of observed units.
+
+    Attributes:
+        told: how many of the deals that are over have been told, also by a process before this one.
     """
 
     def __init__(self, onlooker: Onlooker, form: str, opinions: Callable[[], Iterable[Opinion]] = lambda: ()) -> None:
+        self.told = 0
         self._onlooker = onlooker
         self._form = form
         self._opinions = opinions
@@ -56,12 +64,21 @@ class Display:
             onlooker.keep_deals(SUMMED_DEALS)
         self._out = Outlet(sys.stderr if form == "json" else sys.stdout)
 
-    async def run(self, lacking: Callable[[], Iterable[str]]) -> None:
-        """Show until cancelled. *lacking*: what stands before the reasons for which nothing is traded."""
-        if self._in_terminal and self._form != "json":
-            await self._draw(lacking)
-        else:
-            await self._tell(lacking)
+    async def run(self, lacking: Callable[[], Iterable[str]]) -> bool:
+        """Show until cancelled, or until nothing can be shown any more; return whether that is no reason to end.
+
+        *lacking*: what stands before the reasons for which nothing is traded.
+        """
+        try:
+            if self._in_terminal and self._form != "json":
+                await self._draw(lacking)
+            else:
+                await self._tell(lacking)
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.EIO):  # the reader of a pipe, or the terminal, is gone
+                return False
+            log.warning("what happens is not shown any more: %s", error.strerror)  # such as a full disk
+        return True
 
     def end(self, text: str) -> None:
         """Say how things were left, for people, and what was done, for programs."""
@@ -102,13 +119,12 @@ class Display:
     async def _tell(self, lacking: Callable[[], Iterable[str]]) -> None:
         narrator, patience, looker = Narrator(), Patience(), self._onlooker
         gists: list[str] = []
-        told = 0
         while True:
             overview = looker.overview()
             quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
-            for sentence in narrator.news(overview, looker.errors, looker.finished_after(told), quiet):
+            for sentence in narrator.news(overview, looker.errors, looker.finished_after(self.told), quiet):
                 self._say(sentence)
-            told = looker.finished_count
+            self.told = max(self.told, looker.finished_count)
             opinions = list(self._opinions())
             for opinion in opinions:
                 if opinion.gist not in gists:

@@ -158,7 +158,7 @@ async def _until_stopped(options: RunOptions, onlooker: Onlooker, observers: Seq
             watching = [
                 tasks.create_task(onlooker.follow_deals(deals_from)),
                 tasks.create_task(onlooker.follow_errors(errors_from)),
-                tasks.create_task(display.run(lambda: ())),
+                tasks.create_task(_show(display, stop)),
                 tasks.create_task(_enough(options.until_deals, onlooker, stop)),
                 *(tasks.create_task(o.run()) for o in observers),
             ]
@@ -171,6 +171,11 @@ async def _until_stopped(options: RunOptions, onlooker: Onlooker, observers: Seq
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     display.end("no longer observed; nothing was asked for and nothing was switched")
+
+
+async def _show(display: Display, stop: asyncio.Event) -> None:
+    if not await display.run(lambda: ()):
+        stop.set()
 
 
 async def _enough(wanted: int | None, onlooker: Onlooker, stop: asyncio.Event) -> None:

@@ -78,6 +78,24 @@ def running_of(urls: tuple[str, ...], site: Site, pid: int) -> Running:
     )
 
 
+def running_elsewhere(config: Loaded[Config], urls: tuple[str, ...]) -> Running:
+    """Return what verbs must know of the community of *config*, at *urls* or where the environment or the config says.
+
+    Members and mode are what the community goes by; they are found in its store.
+
+    Raises:
+        InputError: AR700, it is not said where the store is.
+    """
+    model = config.model
+    named = urls or tuple(url for url in os.environ.get(NATS_URL_VARIABLE, "").split(",") if url) or model.nats.urls
+    if not named:
+        message = "it is not said where the community's shared state is"
+        raise refusal(Location(config.document.file), "AR700", message, "--nats nats://HOST:4222, or nats.urls in it")
+    file = credentials_of(config)
+    credentials = None if file is None else str(file)
+    return Running(tuple(named), model.community_id, model.cluster_id, (), "stop", 0, credentials=credentials)
+
+
 async def find_store(
     options: RunOptions, sites: Sequence[Site], root: Path, stack: AsyncExitStack, parent: Parent
 ) -> tuple[str, ...]:

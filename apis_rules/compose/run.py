@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -24,6 +22,7 @@ from apis_rules.compose.places import check_writable, find_store, named_urls, ru
 from apis_rules.compose.precautions import check_local, doubts
 from apis_rules.compose.refused import quiet_after_refusal
 from apis_rules.compose.sites import config_files, load_sites
+from apis_rules.compose.steer import let_go
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.errors import InputError, plain_error
 from apis_transport.device_hosts import DeviceHosts
@@ -39,16 +38,14 @@ if TYPE_CHECKING:
     from apis_rules.errors import ApisRulesError
     from apis_rules.node.runtime import Node
 
-log = logging.getLogger(__name__)
-
 REFUSED: Final = 2
-REFUSED_HINT: Final = "'apis-rules doc AR703'; its converter was brought to WAIT if it could be reached"
 LAST_LOOK_S: Final = 2 * REDRAW_S
 """For the view to show the end as well."""
 
 LEAVE_S: Final = 30.0
 SPAN: Final = "span"
 LEFT: Final = "left"
+TOLD: Final = "told"
 """What a process leaves for the one that runs the nodes after it."""
 
 DEAD_S: Final = 10.0
@@ -121,6 +118,17 @@ async def _run(options: RunOptions, parent: Parent) -> int:
         return run.exit_code()
 
 
+def _remedy(node: Node) -> str:
+    """Return what an operator does about a node that was refused."""
+    file = node.differing_policy
+    if not file:
+        return "'apis-rules doc AR703'"
+    return (
+        f"'apis-rules policy diff {file}' shows how, 'policy show > {file}' takes what the community goes by, "
+        f"'policy publish {file}' makes this the community's; then start it again"
+    )
+
+
 class _Run:
     """One run of some nodes in this process."""
 
@@ -152,6 +160,7 @@ class _Run:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._asked_to_stop)
         deals_from, errors_from, ends_at_s = await self._span()
+        self._display.told = self._parent.kept.get(TOLD, 0)
         self._parent.watch(self._alive)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -206,10 +215,12 @@ class _Run:
         return all(n.services or n.identity.unit_id in self._codes for n in self._nodes)
 
     async def _hand_on(self) -> None:
-        """Tell the process above whenever a policy in force changes by what a converter is kept safe."""
+        """Tell the process above what was told, and whenever a policy in force changes how a converter is kept safe."""
         known = {unit_id: opened.node.documents.policy for unit_id, opened in self._opened.items()}
         while True:
             await asyncio.sleep(REDRAW_S)
+            if self._parent.kept.get(TOLD, 0) != self._display.told:
+                self._parent.keep(told=self._display.told)
             for unit_id, opened in self._opened.items():
                 if known[unit_id] is not opened.node.documents.policy:
                     known[unit_id] = opened.node.documents.policy
@@ -238,7 +249,8 @@ class _Run:
         if refused:
             findings = Findings()
             for node in refused:
-                findings.error(Location(node.identity.unit_id), "AR703", node.ended_because, REFUSED_HINT)
+                hint = f"{_remedy(node)}; its converter was brought to WAIT if it could be reached"
+                findings.error(Location(node.identity.unit_id), "AR703", node.ended_because, hint)
             raise InputError(findings.sorted())
         if self._failures:
             raise ExceptionGroup("nodes failed", self._failures)
@@ -286,7 +298,11 @@ class _Run:
             self._stop.set()
 
     async def _leave(self, living: Sequence[asyncio.Task[None]]) -> None:
-        """End all nodes in order: the Grid Master last, so that it can end the others' deals."""
+        """End all nodes in order: the Grid Master last, so that it can end the others' deals.
+
+        What an operator holds by hand is let go of first.
+        """
+        await let_go(self._onlooker, [n.identity.unit_id for n in self._nodes])
         master = [node for node in self._nodes if node.is_master]
         for some in ([n for n in self._nodes if n not in master], master):
             for node in some:
@@ -310,10 +326,5 @@ class _Run:
         """Show what happens, until nobody can look any more: then the run ends in order."""
         if self._log.on_console:  # then the action log says what happens
             return
-        try:
-            await self._display.run(self._lacking)
-        except OSError as error:
-            if error.errno in (errno.EPIPE, errno.EIO):  # the reader of a pipe, or the terminal, is gone
-                self._asked_to_stop()
-            else:  # such as a full disk, which is no reason to trade no more
-                log.warning("what happens is not shown any more: %s", error.strerror)
+        if not await self._display.run(self._lacking):
+            self._asked_to_stop()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.modes import COMMUNITY_MODES, LOCAL_MODES
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
-from apis_rules.errors import Conflict, Outage, Refused, Unknown
+from apis_rules.errors import Conflict, Outage, PortError, Refused, Unknown
 from apis_rules.node import messages
 from apis_rules.node.records import LOCK, MODE, STOP, ModeRecord, StopRequest
 from apis_rules.ports.state import At, Write
@@ -26,6 +27,9 @@ OPERATOR: Final = "operator"
 """Stands for the unit where an operator asks for the end of a deal."""
 
 LOOK_S: Final = 0.2
+LET_GO_S: Final = 10.0
+"""How long the end of nodes waits until what was held by hand is in WAIT."""
+
 TRIES: Final = 3
 
 WORDS: Final = {
@@ -144,6 +148,7 @@ async def stop_units(
 
     *run_ended*: whether the run has ended that was meant; its server may have gone with it, and nobody answers then.
     """
+    await let_go(onlooker, units)
     master = onlooker.overview().master
     loop = asyncio.get_running_loop()
     end_s = loop.time() + within_s
@@ -155,6 +160,27 @@ async def stop_units(
             await asyncio.sleep(LOOK_S)
             left = await _answering(onlooker, left)
     return () if run_ended() else left
+
+
+async def let_go(onlooker: Onlooker, units: Sequence[str]) -> None:
+    """Before *units* end: bring to WAIT what they hold or draw by hand, who lives on a voltage before who holds it.
+
+    A unit that nobody brings to WAIT stays as it is: its node does that for itself when it ends, later.
+    """
+    records = onlooker.records
+    grid = records.grid()[0]
+    if grid.state != "held_by_hand":
+        return
+    holder = grid.holder if grid.holder in units else None
+    ending = [holder] if holder else [u for u in units if u in records.active()[0].units]
+    for unit_id in ending:
+        with contextlib.suppress(PortError):
+            await order_directly(onlooker, messages.DirectOrder(unit_id=unit_id, name=CommandName.WAIT))
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + LET_GO_S
+    left = set(units if holder else ending)
+    while loop.time() < end_s and left & records.active()[0].units.keys():  # noqa: ASYNC110 - as the other looks
+        await asyncio.sleep(LOOK_S)
 
 
 async def _terminate(onlooker: Onlooker, unit_id: str) -> None:

@@ -7,6 +7,7 @@ the level that apis-main's loggers have there. What has no effect here is said.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -21,7 +22,7 @@ from apis_rules.errors import InputError
 from apis_rules.log_levels import THRESHOLDS, stricter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path as FilePath
 
 NAME: Final = "logging.properties"
@@ -53,6 +54,12 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 _LOGGERS: Final = "jp.co.sony.csl.dcoes.apis.main"
 """Of apis-main; whatever stands nearest to it in the tree of names decides its level."""
 
+_LEVELS: Final = tuple(".".join(_LOGGERS.split(".")[:count]) for count in range(len(_LOGGERS.split(".")) + 1))
+"""The loggers whose level counts."""
+
+_LIBRARIES: Final = ("io.vertx", "io.netty", "com.hazelcast", "java", "sun", "com.sun", "org")
+"""Loggers of what apis-main is made of, which existing files name and which are not here."""
+
 
 def load_logging_properties(path: FilePath) -> Loaded[Logging]:
     """Read the file at *path*. Raises ``InputError`` with everything that is wrong with it."""
@@ -78,7 +85,7 @@ def read_logging(document: Document, findings: Findings) -> tuple[Logging, Docum
         handler, _, name = key.rpartition(".")
         output = handlers.get(handler)
         if output is None:
-            _look_at_other(document, key, findings)
+            _look_at_other(document, key, handlers, findings)
         elif name in _KEYS[output]:
             path = (output, _KEYS[output][name])
             value[output][path[1]] = _plain(document.value[key].strip())
@@ -97,8 +104,20 @@ def read_logging(document: Document, findings: Findings) -> tuple[Logging, Docum
     try:
         return Logging.model_validate(made.value), made
     except ValidationError as error:
-        report(Logging, made, error, findings)
+        found = Findings()
+        report(Logging, made, error, found)
+        for diagnostic in found.sorted():
+            findings.extend([replace(diagnostic, message=_in_words_of_the_file(diagnostic.message, handlers))])
         return None
+
+
+def _in_words_of_the_file(message: str, handlers: Mapping[str, str]) -> str:
+    """Return *message* with the file's own key in place of ours."""
+    for handler, output in handlers.items():
+        for name, ours in _KEYS[output].items():
+            if message.startswith(f"{output}.{ours} "):
+                return message.replace(f"{output}.{ours}", f"{handler}.{name}", 1)
+    return message
 
 
 def _handlers(document: Document, findings: Findings) -> dict[str, str]:
@@ -121,20 +140,47 @@ def _handlers(document: Document, findings: Findings) -> dict[str, str]:
     return found
 
 
-def _look_at_other(document: Document, key: str, findings: Findings) -> None:
-    """Say where a level of a logger is none; of libraries and of handlers that are not switched on nothing is said."""
-    _, dot, name = key.rpartition(".")
-    if name == "level" and dot and document.value[key].strip() not in THRESHOLDS:
+def _look_at_other(document: Document, key: str, handlers: Collection[str], findings: Findings) -> None:
+    """Say what stands in the file for nothing; of libraries and of known handlers that are not on nothing is said."""
+    owner, dot, name = key.rpartition(".")
+    level = document.value[key].strip()
+    if key == "handlers" or owner.endswith("Formatter"):
+        return
+    if name == "level" and dot and level not in THRESHOLDS:
         findings.error(
-            document.location((key,)), "AR204", f"{key} is {document.value[key].strip()!r}, which is no level",
+            document.location((key,)), "AR204", f"{key} is {level!r}, which is no level",
             f"one of {', '.join(THRESHOLDS)}",
+        )  # fmt: skip
+    elif owner.endswith("Handler"):
+        _look_at_handler(document, key, owner, handlers, findings)
+    elif name != "level" or not dot:
+        findings.warning(
+            document.key_location((key,)), "AR242", f"{key} is no key of this file and has no effect",
+            "known are handlers, and level and others of a handler or logger: NAME.level = INFO",
+        )  # fmt: skip
+    elif owner not in _LEVELS and not owner.startswith(_LIBRARIES):
+        near = did_you_mean(owner, _LEVELS)
+        findings.warning(
+            document.key_location((key,)), "AR242", f"the logger {owner} is not known and its level has no effect",
+            f"did you mean {near}?" if near else f"one level counts for all: {_LOGGERS}.level",
+        )  # fmt: skip
+
+
+def _look_at_handler(document: Document, key: str, owner: str, handlers: Collection[str], findings: Findings) -> None:
+    """Say where a key is of no known handler, or of one whose name is written otherwise where it is switched on."""
+    kind = owner.rpartition(".")[2]
+    on = next((h for h in handlers if h.rpartition(".")[2] == kind), None)
+    near = on or did_you_mean(owner, handlers)
+    if on is not None or kind not in _OUTPUTS:
+        findings.warning(
+            document.key_location((key,)), "AR242", f"the handler {owner} is not known and {key} has no effect",
+            f"did you mean {near}?" if near else f"known are {', '.join(_OUTPUTS)}",
         )  # fmt: skip
 
 
 def _general_level(document: Document) -> Any:
-    parts = _LOGGERS.split(".")
-    for count in range(len(parts), -1, -1):
-        level = document.value.get(f"{'.'.join(parts[:count])}.level")
+    for logger in reversed(_LEVELS):
+        level = document.value.get(f"{logger}.level")
         if level is not None:
             return level.strip()
     return "INFO"

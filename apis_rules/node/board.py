@@ -123,6 +123,14 @@ class Board:
         return record.mode if record else OperationMode(self.documents.policy.operation_mode)
 
     @property
+    def why_leaving(self) -> str:
+        """Why this unit ends its deals; of a mode of the community in the words that the Grid Master uses for it."""
+        if self.draining:
+            return "its node ends"
+        mode = self.effective_mode
+        return f"its own operation mode is {mode}" if self.local_mode == mode else f"the operation mode is {mode}"
+
+    @property
     def effective_mode(self) -> OperationMode:
         """What holds for this unit: the stricter of the community's mode and its own (specification 4.3)."""
         record = self.records.mode()

@@ -99,6 +99,12 @@ class Node:
         return self._ports
 
     @property
+    def differing_policy(self) -> str:
+        """The policy file of a node that may not join, or no longer; empty where nothing is known against it."""
+        files = self._around.files
+        return files.policy.path if self._refusal and files is not None else ""
+
+    @property
     def is_master(self) -> bool:
         """Whether this node is the Grid Master now."""
         return self.services is not None and self.services.board.is_master
@@ -322,7 +328,7 @@ class Node:
 
     async def _ask_to_stop(self, services: Services, deal_id: str) -> None:
         try:
-            await services.mediator.ask_to_stop(deal_id, "the unit leaves its deals")
+            await services.mediator.ask_to_stop(deal_id, services.board.why_leaving)
         except PortError as error:
             services.errors.note(f"stop of {deal_id} not asked for yet: {error}")
 

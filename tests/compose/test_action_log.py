@@ -205,7 +205,7 @@ def test_a_place_that_cannot_be_written_refuses_the_start(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     nodes = sites(tmp_path, {"file": {"pattern": "file/a.log"}})
     handlers = list(logging.getLogger().handlers)
-    with pytest.raises(InputError, match=r"AR720.*the action log cannot be written"):
+    with pytest.raises(InputError, match=r"AR722.*the action log cannot be written"):
         written(tmp_path, nodes, log_each_level)
     assert logging.getLogger().handlers == handlers
     assert [logging.getLogger(name).level for name in OURS] == [logging.NOTSET] * 2
@@ -214,7 +214,7 @@ def test_a_place_that_cannot_be_written_refuses_the_start(tmp_path: Path) -> Non
 def test_an_interface_that_is_not_there_refuses_the_start(tmp_path: Path) -> None:
     """Likewise; a node that keeps to its own machine sends through its loopback interface, whatever is asked for."""
     udp = {"level": "INFO", "interfaceAddress": "192.0.2.9"}
-    with pytest.raises(InputError, match=r"AR720.*cannot be sent through 192.0.2.9"):
+    with pytest.raises(InputError, match=r"AR722.*cannot be sent through 192.0.2.9"):
         written(tmp_path, sites(tmp_path, {"udp": udp}), log_each_level)
     local = sites(
         tmp_path, {"file": None, "udp": udp}, security={"enabled": True, "pemKeyFile": "k", "pemCertFile": "c"}

@@ -15,7 +15,7 @@ import pytest
 
 from apis_rules.compose.display import Display
 from apis_rules.ports.virtual_time import run_virtual
-from tests.node.world import operator, world
+from tests.node.world import operator, pair, world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,3 +91,50 @@ def test_an_output_that_is_not_read_holds_up_no_node(
         os.close(reading)
     assert "autonomous" in told
     assert "the last word" in told
+
+
+async def show_deals(told: int) -> int:
+    async with pair(20.0) as w, operator(w) as looker:
+        following = asyncio.create_task(looker.follow_deals(1))
+        await w.until(lambda: looker.finished_count >= 2, 120, "two deals that are over")
+        display = Display(looker, "text")
+        display.told = told
+        showing = asyncio.create_task(display.run(lambda: ()))
+        await w.until(lambda: looker.finished_count >= 3, 120, "a third one")
+        await asyncio.sleep(1)
+        for task in (showing, following):
+            task.cancel()
+        await asyncio.wait([showing, following])
+        display.end("the last word")
+        return display.told
+
+
+@pytest.mark.parametrize(("told", "lines"), [(0, 3), (2, 1)])
+def test_deals_that_an_earlier_process_has_told_are_not_told_again(
+    told: int, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a restart of the nodes the lines go on with the deals that have ended since; how many is handed on."""
+    assert run_virtual(show_deals(told)) == 3
+    assert capsys.readouterr().out.count(" done: ") == lines
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_output_ends_no_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An observer goes on; where the reader of a pipe is gone it ends."""
+
+    async def look() -> list[bool]:
+        async with world(2) as w, operator(w) as looker:
+            showing = asyncio.create_task(Display(looker, "text").run(lambda: ()))
+            await w.until(showing.done, 30, "it is noticed")
+            return [showing.result()]
+
+    with FULL.open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert run_virtual(look()) == [True]
+        monkeypatch.undo()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert run_virtual(look()) == [False]
+        monkeypatch.undo()

@@ -73,7 +73,9 @@ def test_verbs_steer_what_runs(running: Running) -> None:
     assert "AR101" in ask("mode", "set", "manual", "--unit", "E003", *running.place, expect=2)
     assert "AR101" in ask("mode", "set", "soft", *running.place, expect=2)
     refused = ask("converter", "E003", "charge", "1", *running.place, expect=2)
+    assert "AR730 error: " in refused
     assert "not in manual mode" in refused
+    assert "'apis-rules mode set manual'" in refused
     assert "amperes" in ask("converter", "E003", "charge", *running.place, expect=2)
     assert ask("mode", "get", *running.place) == "heteronomous"
 
@@ -170,6 +172,17 @@ def test_a_quiet_community_says_why(running: Running) -> None:
     assert "'apis-rules mode set autonomous'" in " ".join(ask("status", *running.place).split())
 
 
+def test_a_community_elsewhere_is_named_by_a_config(running: Running) -> None:
+    """Without the run's file verbs need a config of a node and a server; a unit that is none is refused as ever."""
+    (url,) = json.loads((running.folder / "state" / "run.json").read_text())["urls"]
+    place = ("--config", running.folder / "config.E001.json", "--nats", url)
+    assert ask("mode", "get", *place) == ask("mode", "get", *running.place)
+    status = ask_json("status", "--format", "json", *place)
+    assert [u["unit_id"] for u in status["units"]] == list(UNITS)
+    assert "members: E001, E002" in ask("mode", "get", "--unit", "E009", *place, expect=2)
+    assert "AR700" in ask("status", *place[:2], expect=2)
+
+
 def test_an_exclusion_ends_when_the_unit_is_seen_to_wait(running: Running) -> None:
     """``exclude`` takes members only; a unit that answers and waits is taken in again by itself."""
     assert "there is no unit E009" in ask("exclude", "E009", "--reason", "x", *running.place, expect=2)
@@ -188,6 +201,18 @@ def test_stop_ends_everything_in_order(running: Running) -> None:
     assert running.program.end(15) == 0, running.program.told
     until(lambda: running.houses.all_wait() and running.houses.grid_v() < 1, 15, "a dead grid")
     assert "no running community" in ask("status", *running.place, expect=2)
+
+
+def test_the_policy_of_a_run_that_has_ended_can_be_looked_at_and_changed(running: Running, tmp_path: Path) -> None:
+    """Where a node is refused over its policy nothing may be running: the verbs work on the store that it has left."""
+    file = tmp_path / "policy.json"
+    file.write_text(ask("policy", "show", *running.place))
+    written = json.loads(file.read_text())
+    written["mediator"]["negotiationTimeoutMsec"] += 1
+    file.write_text(json.dumps(written))
+    assert "mediator.negotiationTimeoutMsec" in ask("policy", "diff", file, *running.place)
+    assert "no node runs: it is in force at the next start" in ask("policy", "publish", file, *running.place)
+    assert ask("policy", "diff", file, *running.place) == "the file says what the community goes by"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -141,6 +141,8 @@ def test_a_policy_that_differs_is_refused(houses: Houses, folder: Path, server: 
         said = refused(folder, "E002", "--nats", server.url, "--start-timeout", "20")
         assert "AR703" in said
         assert "mediator.negotiationTimeoutMsec" in said
+        file = (folder / "policy.json").resolve()
+        assert f"'apis-rules policy diff {file}' shows how, 'policy show > {file}' takes what the community" in said
         assert houses.all_wait()
         assert first.running
 

@@ -13,6 +13,7 @@ import pytest
 
 from apis_rules.cli import VERBS, build_parser
 from apis_rules.compose.run import LEAVE_S
+from apis_rules.compose.steer import DIRECT_S, LET_GO_S
 from apis_rules.documents.logs import ConsoleLog, Logging, UdpLog
 from apis_rules.node.runtime import LAST_STOP_S
 
@@ -58,7 +59,7 @@ def test_the_systemd_unit_starts_the_supervisor_and_lets_it_end_in_order() -> No
     assert build_parser("run").parse_args(arguments).no_supervisor is False
     assert service["KillMode"] == "mixed"
     # All nodes but the Grid Master, then the Grid Master, each with what is left of its converter's time.
-    assert int(service["TimeoutStopSec"]) > 2 * LEAVE_S + LAST_STOP_S
+    assert int(service["TimeoutStopSec"]) > LET_GO_S + DIRECT_S + 2 * LEAVE_S + LAST_STOP_S
     assert service["Restart"] == "on-failure"
 
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apis_rules.documents.diagnostics import Findings
-from apis_rules.documents.logging_properties import load_logging_properties
+from apis_rules.documents.load import load_document
+from apis_rules.documents.logging_properties import load_logging_properties, read_logging
 from apis_rules.documents.logs import ConsoleLog, ErrorFileLog, FileLog, Logging, UdpLog
 from apis_rules.documents.properties_reader import parse_properties
+from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +85,72 @@ def test_a_handler_that_is_not_switched_on_writes_nothing(tmp_path: Path) -> Non
     assert load(tmp_path, text) == Logging(
         console=None, file=FileLog(level="INFO", pattern="%h/java%u.log", limit_bytes=0, count=1, append=False)
     )
+
+
+def said_of(tmp_path: Path, line: str) -> list[str]:
+    file = tmp_path / "logging.properties"
+    file.write_text(EXISTING.format(level="ALL") + line)
+    findings = Findings()
+    read_logging(load_document(file, findings), findings)
+    number = EXISTING.count("\n") + 1
+    assert all((d.location.line, d.location.file) == (number, str(file)) for d in findings.sorted())
+    return [f"{d.severity} {d.message}; {d.hint}" for d in findings.sorted()]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("half a sentence", "half is no key of this file and has no effect"),
+        ("jp.co.sony.csl.dcoes.apis.mian.level = INFO", "did you mean jp.co.sony.csl.dcoes.apis.main?"),
+        (
+            "jp.co.sony.csl.dcoes.apis.main.app.level = INFO",
+            "the logger jp.co.sony.csl.dcoes.apis.main.app is not known",
+        ),
+        ("java.util.loging.FileHandler.level = INFO", "did you mean java.util.logging.FileHandler?"),
+        ("my.own.PigeonHandler.level = INFO", "the handler my.own.PigeonHandler is not known"),
+        ("a.b.useParentHandlers = false", "a.b.useParentHandlers is no key"),
+    ],
+)
+def test_what_stands_there_for_nothing_is_said_once(tmp_path: Path, line: str, said: str) -> None:
+    """A junk line, and the name of a logger or handler that is none, is one warning at its place."""
+    (warning,) = said_of(tmp_path, line)
+    assert warning.startswith("warning ")
+    assert said in warning
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "java.util.logging.SimpleFormatter.format = %5$s",
+        "org.apache.level = FINE",
+        "jp.co.sony.csl.level = INFO",
+    ],
+)
+def test_what_existing_files_say_of_others_is_no_news(tmp_path: Path, line: str) -> None:
+    """Libraries of the existing system and formatters are passed over."""
+    assert said_of(tmp_path, line) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "key"),
+    [
+        ("FileHandler.limit = 5242880", "FileHandler.limit = many", "java.util.logging.FileHandler.limit is 'many'"),
+        (
+            "MulticastHandler.groupAddress = 224.2.2.4",
+            "MulticastHandler.groupAddress = 10.0.0.1",
+            "jp.co.sony.csl.dcoes.apis.common.util.MulticastHandler.groupAddress",
+        ),
+    ],
+)
+def test_errors_name_the_key_that_stands_in_the_file(tmp_path: Path, was: str, now: str, key: str) -> None:
+    """Whoever looks for it finds it there."""
+    text = EXISTING.format(level="ALL")
+    file = tmp_path / "logging.properties"
+    file.write_text(text.replace(was, now, 1))
+    with pytest.raises(InputError) as caught:
+        load_logging_properties(file)
+    (error,) = caught.value.diagnostics
+    assert error.message.startswith(key)
 
 
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apis_rules.compose.steer import order_directly, parse_order, set_mode
+from apis_rules.compose.steer import order_directly, parse_order, set_mode, stop_units
 from apis_rules.errors import Refused
 from apis_rules.ports.types import ConverterMode, Level, OperationMode
 from apis_rules.ports.virtual_time import run_virtual
@@ -45,6 +45,7 @@ async def commands_by_hand() -> None:
         assert "not in manual mode" in await refused(op, "E002", "charge", 1.0)
         await enter_manual(w, op)
         assert len(w.final_records) == 2
+        assert "nobody holds a voltage" in await refused(op, "E002", "charge", 1.0)
         assert not w.records.deals()
         await by_hand(op, "E001", "reference", 345.0)
         assert w.records.grid()[0].holder == "E001"
@@ -97,6 +98,32 @@ async def master_dies() -> None:
 def test_a_voltage_by_hand_outlives_its_grid_master() -> None:
     """It stands in the grid record; the next master goes on from there, and ends it in order."""
     run_virtual(master_dies())
+
+
+async def stopped_by_hand(stopped: list[str]) -> None:
+    async with (
+        world(3, acceleration=ACCELERATION, seed=2, policy=SMALL_DEALS, rsoc=[60.0, 60.0, 60.0]) as w,
+        operator(w) as op,
+    ):
+        await w.until(lambda: w.master, 20, "a master")
+        await enter_manual(w, op)
+        await by_hand(op, "E001", "reference", 350.0)
+        await w.until(lambda: w.plant.grid_now().unit("E002").grid_voltage_v > 346, 20, "a voltage by hand")
+        assert await by_hand(op, "E002", "charge", 1.0)
+        assert await stop_units(op, stopped, 30, lambda: False) == ()
+        tasks = [w.houses[u].task for u in stopped]
+        assert [task.result() for task in tasks if task is not None] == [0] * len(stopped)
+        assert all(w.mode(u) == "WAIT" for u in stopped)
+        assert not [e for e in w.error_events() if e.level is not Level.WARN]
+        if "E001" not in stopped:
+            assert w.mode("E001") == "VOLTAGE_REFERENCE"
+        w.check_grid(dealless_s=60)
+
+
+@pytest.mark.parametrize("stopped", [["E001", "E002", "E003"], ["E001"], ["E002"]])
+def test_nodes_that_are_stopped_let_go_of_what_is_held_by_hand(stopped: list[str]) -> None:
+    """Who lives on a voltage by hand goes to WAIT, then who holds it, then the nodes end with 0."""
+    run_virtual(stopped_by_hand(stopped))
 
 
 async def holder_trips() -> None:

@@ -43,6 +43,7 @@ async def force_stop() -> float:
         await w.at_rest(10)
         assert took_s < 2.0
         assert len(w.final_records) == 2
+        assert {r.abort_reason for r in w.final_records} == {"the operation mode is stop"}
         assert not [e for e in w.error_events() if e.level is not Level.WARN], "an error that blocks units"
         await set_mode(op, A, None)
         await w.until(lambda: w.deals_in("started"), 25, "they trade again at once")

@@ -148,6 +148,9 @@ def _wish(round_: Round, deal: Deal) -> str | None:
     wishes = round_.picture.stop_requests.get(deal.record.deal_id)
     if not wishes:
         return None
+    mode = round_.picture.mode
+    if mode in (OperationMode.STOP, OperationMode.MANUAL):
+        return f"the operation mode is {mode}"  # in which all parties wish it, some sooner than others
     return "; ".join(f"{unit_id}: {stored.value}" for unit_id, stored in sorted(wishes.items()))
 
 

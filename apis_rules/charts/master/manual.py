@@ -59,6 +59,9 @@ def _why_refused(round_: Round, order: ManualOrder) -> str | None:
         f"{order.unit_id} holds the voltage": starts and not holds and order.unit_id in accounts.holders(round_),
         f"the grid is {grid.state}, not dead": holds and grid.state != "dead",
         f"the grid is {grid.state}": starts and grid.state not in ("dead", "held_by_hand"),
+        "the grid is dead: nobody holds a voltage": order.name in _DIRECTIONS
+        and grid.state == "dead"
+        and round_.bus in ("dead", "low"),
         "the bus is not dead": holds and round_.bus in ("masked", "live"),
     }
     found = next((reason for reason, applies in reasons.items() if applies), None)

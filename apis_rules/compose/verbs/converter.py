@@ -30,13 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Give the command and say what became of it."""
-    from apis_rules.compose.look import check_member, find_running, with_onlooker
+    from apis_rules.compose.look import check_unit, with_onlooker
     from apis_rules.compose.steer import order_directly, parse_order
 
-    check_member(args.unit, find_running(args))
     order = parse_order(args.unit, args.order, args.value)
 
     async def command(onlooker: Onlooker) -> int:
+        check_unit(args.unit, onlooker)
         done = await order_directly(onlooker, order)
         print(f"{args.unit}: {'done' if done else 'under way; apis-rules status shows it'}")
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from datetime import datetime
@@ -76,7 +75,10 @@ def _work(args: argparse.Namespace) -> Work:
         from apis_rules.compose.since import parse_since
 
         return _show_ended(parse_since(args.since, datetime.now().astimezone()), args.format)
-    return _follow() if args.follow else _show_running(args.format)
+    if args.follow and args.format == "json":
+        message = "what goes on has no end, and JSON would have no last bracket"
+        raise refusal(Location("<argument --format>"), "AR101", message, "--format jsonl")
+    return _follow(args.format) if args.follow else _show_running(args.format)
 
 
 def _show_running(form: str) -> Work:
@@ -196,25 +198,11 @@ def _stop(wanted: str, reason: str | None) -> Work:
     return stop
 
 
-def _follow() -> Work:
-    from apis_rules.compose.lines import tell_deal
+def _follow(form: str) -> Work:
+    from apis_rules.compose.deal_changes import Teller, follow_changes
 
     async def follow(onlooker: Onlooker) -> int:
-        from_seq = await onlooker.ports.streams.last_seq("DEALLOG") + 1
-        changes = onlooker.records.changes()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(onlooker.follow_deals(from_seq))
-            told: dict[str, str] = {}
-            done = 0
-            async for _ in changes:
-                for deal in onlooker.overview().deals:
-                    if told.get(deal.deal_id) != deal.state:
-                        told[deal.deal_id] = deal.state
-                        parties = f"{deal.discharge_unit_id} -> {deal.charge_unit_id}"
-                        print(f"{deal.deal_id} {parties} {deal.deal_amount_wh} Wh: {deal.state}", flush=True)
-                for record in onlooker.finished_after(done):
-                    print(f"{record.deal_id} done: {tell_deal(record)}", flush=True)
-                done = onlooker.finished_count
+        await follow_changes(onlooker, Teller(form))
         return 0
 
     return follow

@@ -26,12 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the decisions that were kept, oldest first."""
     from apis_rules.compose.kept import load_decisions
-    from apis_rules.compose.look import check_member, find_running, with_onlooker
-
-    if args.unit is not None:
-        check_member(args.unit, find_running(args))
+    from apis_rules.compose.look import check_unit, with_onlooker
 
     async def show(onlooker: Onlooker) -> int:
+        if args.unit is not None:
+            check_unit(args.unit, onlooker)
         for decision in await load_decisions(onlooker.ports.streams):
             if args.unit in (None, decision["unitId"]):
                 print(json.dumps(decision))

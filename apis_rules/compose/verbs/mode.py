@@ -25,17 +25,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the modes, or set one."""
-    from apis_rules.compose.look import check_member, find_running, with_onlooker
+    from apis_rules.compose.look import check_unit, with_onlooker
     from apis_rules.compose.steer import parse_mode, set_mode
     from apis_rules.documents.diagnostics import Location
     from apis_rules.documents.source import refusal
 
     if args.action == "set" and args.mode is None:
         raise refusal(Location("<argument MODE>"), "AR101", "it is not said which mode to set", "'mode set autonomous'")
-    if args.unit is not None:
-        check_member(args.unit, find_running(args))
 
     async def get(onlooker: Onlooker) -> int:
+        if args.unit is not None:
+            check_unit(args.unit, onlooker)
         overview = onlooker.overview()
         if args.unit is None:
             print(overview.mode)
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     mode = parse_mode(args.mode, args.unit)
 
     async def change(onlooker: Onlooker) -> int:
+        if args.unit is not None:
+            check_unit(args.unit, onlooker)
         await set_mode(onlooker, mode, args.unit)
         return 0
 

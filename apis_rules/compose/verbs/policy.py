@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print, compare, or publish; 1 where a node that runs does not go by what was published."""
-    from apis_rules.compose.look import with_onlooker
+    from apis_rules.compose.look import with_last_run
     from apis_rules.compose.publish import find_reference, plan_publication, publish, until_in_force
     from apis_rules.documents.diagnostics import Location
     from apis_rules.documents.reading import load_policy
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
     if args.action == "show":
-        return with_onlooker(args, show)
+        return with_last_run(args, show)
     if args.file is None:
         example = f"'apis-rules policy {args.action} policy.json'"
         raise refusal(Location("<argument FILE>"), "AR101", "it is not said which policy is meant", example)
@@ -81,12 +81,13 @@ def run(args: argparse.Namespace) -> int:
         print(_published(found))
         said = await until_in_force(onlooker, found.reference, args.timeout)
         late = sorted(unit_id for unit_id, goes in said.items() if not goes)
-        print(f"in force at {', '.join(sorted(set(said) - set(late))) or 'no unit'}")
+        now = ", ".join(sorted(set(said) - set(late)))
+        print(f"in force at {now}" if said else "no node runs: it is in force at the next start")
         if late:
             print(f"not in force after {args.timeout:g} s at {', '.join(late)}", file=sys.stderr)
         return 1 if late else 0
 
-    return with_onlooker(args, compare if args.action == "diff" else change)
+    return with_last_run(args, compare if args.action == "diff" else change)
 
 
 def _published(publication: Publication) -> str:

@@ -22,14 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for the end and wait for it; 1 where a node is still there."""
-    from apis_rules.compose.look import check_member, find_running, has_ended, with_onlooker
+    from apis_rules.compose.look import check_unit, find_running, has_ended, with_onlooker
     from apis_rules.compose.steer import stop_units
 
     running = find_running(args)
-    if args.unit is not None:
-        check_member(args.unit, running)
 
     async def stop(onlooker: Onlooker) -> int:
+        if args.unit is not None:
+            check_unit(args.unit, onlooker)
         units = [args.unit] if args.unit else onlooker.members
         left = await stop_units(onlooker, units, args.timeout, lambda: has_ended(args, running))
         if left:
