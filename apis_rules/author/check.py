@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from apis_rules.decide.decision import compile_rules
+from apis_rules.decide.rule_files import DeclaredRules, declare_rules
 from apis_rules.documents import reading
 from apis_rules.documents.community import Site, check_neighbours, check_site, resolve
 from apis_rules.documents.config import Config
@@ -23,6 +25,7 @@ from apis_rules.documents.model import FileModel
 from apis_rules.documents.policy import Policy
 from apis_rules.documents.reading import Loaded
 from apis_rules.documents.scenario import Scenario
+from apis_rules.documents.watched import read_contents
 from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from apis_rules.documents.document import Document
+    from apis_rules.documents.watched import Contents
 
 CHECKERS: Final[Mapping[Kind, str]] = {
     Kind.RULES: "apis_rules.author.rule_analysis:check_document",
@@ -68,12 +72,20 @@ class Report:
 
 @dataclass(slots=True)
 class _Run:
-    """A check under way. ``loaded`` holds each document once, however many configs name it."""
+    """A check under way.
+
+    Attributes:
+        loaded: each document once, however many configs name it.
+        rule_files: those found, and whether each was named by itself.
+        together: folder of rule files → what a node would go by with it; None where it would not start.
+    """
 
     findings: Findings = field(default_factory=Findings)
     loaded: dict[Path, Loaded[Any] | None] = field(default_factory=dict)
     files: int = 0
     unreadable: bool = False
+    rule_files: dict[Path, bool] = field(default_factory=dict)
+    together: dict[Path, DeclaredRules | None] = field(default_factory=dict)
 
     def read(self, path: Path, *, kind: Kind | None, named: bool) -> None:
         """Check the file at *path*; one that lies in a folder and is of no known kind is passed over with a warning."""
@@ -86,7 +98,10 @@ class _Run:
             document = load_document(path, found)
             self.findings.extend(found.sorted())
             self.files += 1
-            self.loaded[key] = self._check(document, kind or kind_of(document))
+            found_kind = kind or kind_of(document)
+            if found_kind in (Kind.RULES, Kind.ERRORS):
+                self.rule_files[path] = named
+            self.loaded[key] = self._check(document, found_kind)
         except InputError as error:
             unknown = error.diagnostics[0].code == "AR115"
             if unknown and not named:
@@ -103,24 +118,52 @@ class _Run:
         for file in inside:
             self.read(file, kind=kind, named=False)
 
-    def own_rules(self, config: Loaded[Config]) -> None:
-        """Check the folder of rule files that *config* names."""
-        if config.model.rules is None:
+    def own_rules(self, site: Site) -> None:
+        """Check the folder of rule files that a config names, with the site's values in the rules."""
+        config = site.config
+        if config is None or config.model.rules is None:
             return
         folder = resolve(config.model.rules, Path(config.document.file))
-        if folder.is_dir():
-            self.read_rules(folder)
-        else:
+        if not folder.is_dir():
             place = config.document.location(("rules",))
             self.findings.warning(place, "AR102", f"there is no folder {folder} here", "it was not checked")
+            return
+        self.read_rules(folder)
+        rules = self.together[folder.resolve()]
+        if rules is not None and site.policy is not None and site.hw_config is not None:
+            constants = {"policy": site.policy.model.to_document(), "hwConfig": site.hw_config.model.to_document()}
+            for rule_file in rules.questions.values():
+                if Path(rule_file.file).parent == folder:
+                    compile_rules(rule_file, constants, self.findings)
 
     def read_rules(self, folder: Path) -> None:
         """Check the rule files in *folder*, by themselves and in front of the bundled ones."""
-        from apis_rules.decide.folder import load_rule_folder
-
         self.read_folder(folder)
+        self._declare(folder, read_contents(folder))
+
+    def rules_found(self) -> None:
+        """Check the rule files that were found in front of the bundled ones, as a node would read them.
+
+        A file that was named alone may be a draft with a name of its own; it stands in front where it has a bundled
+        one's.
+        """
+        bundled = data_dir("rules")
+        for path, named in self.rule_files.items():
+            folder = path.parent
+            if folder.resolve() == bundled.resolve():
+                continue
+            if not named:
+                self._declare(folder, read_contents(folder))
+            elif any((bundled / path.stem).with_suffix(ending).exists() for ending in ENDINGS):
+                self._declare(path, read_contents(path))
+
+    def _declare(self, place: Path, contents: Contents) -> None:
+        key = place.resolve()
+        if key in self.together:
+            return
+        self.together[key] = None
         try:
-            load_rule_folder(data_dir("rules"), folder)
+            self.together[key] = declare_rules(contents)
         except InputError as error:
             self.findings.extend(error.diagnostics)
 
@@ -189,11 +232,11 @@ def check_paths(paths: Sequence[Path], *, kind: Kind | None = None, rules: Path 
             run.read(path, kind=kind, named=True)
     if rules is not None:
         run.read_rules(rules)
-    for config in run.of(Config):
-        run.own_rules(config)
     sites = run.sites()
     for site in sites:
+        run.own_rules(site)
         check_site(site, run.findings)
+    run.rules_found()
     check_neighbours([site.config for site in sites if site.config], run.findings)
     for name in ANALYSES:
         _function(name)(sites, run.findings)

@@ -15,6 +15,7 @@ from apis_rules.charts.values import broken_times, times_in_force
 from apis_rules.compose.claim import converter_lock, converter_name
 from apis_rules.compose.places import credentials_of
 from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
+from apis_rules.decide.rule_files import bundled_rules, declare_rules
 from apis_rules.documents.community import resolve
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.model import canonical_hash
@@ -25,7 +26,6 @@ from apis_rules.documents.watched import read_contents
 from apis_rules.file_lock import Locked, file_lock
 from apis_rules.node.identity import Documents, Identity
 from apis_rules.node.reference import join_community, reference_of
-from apis_rules.node.rule_files import bundled_rules, declare_rules
 from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import FileStateStore
 from apis_rules.node.surroundings import NodeFiles, Surroundings

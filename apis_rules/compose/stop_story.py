@@ -153,9 +153,9 @@ def tell_stop(
         rule=first.rule if first else "",
         about=_abouts().get(first.rule, "") if first else "",
         done=tuple(sorted(done, key=lambda line: line.at)),
-        since=tuple(_decided(decisions, first.date_time)) if first else (),
+        since=tuple(_decided(decisions, first.date_time, {record.deal_id for record in finished})) if first else (),
         now=tuple(_how_it_stands(mode, grid, sustain, now)),
-        next_steps=tuple(dict.fromkeys(_next_steps(story, mode))),
+        next_steps=tuple(dict.fromkeys(_next_steps(story, mode, _dealing_again(decisions, story)))),
     )
 
 
@@ -205,14 +205,32 @@ def _ended_deals(finished: Sequence[DealRecord], after: datetime, before: dateti
     return told
 
 
-def _decided(decisions: Sequence[Mapping[str, Any]], unit_time: str) -> Iterable[str]:
-    """Yield what each unit has decided first after that moment of the units' clock; decisions have no other time."""
+def _decided(decisions: Sequence[Mapping[str, Any]], unit_time: str, over: set[str]) -> Iterable[str]:
+    """Yield what each unit has decided last after that moment of the units' clock; decisions have no other time.
+
+    *over* are the ids of deals that have a final record.
+    """
     told: dict[str, str] = {}
-    for decision in decisions:
-        unit_id, reason = str(decision["unitId"]), decision.get("reason")
-        if decision.get("question") == "request" and str(decision.get("time", "")) > unit_time and unit_id not in told:
-            told[unit_id] = f"asks for nothing: {reason}" if reason else f"has deal {str(decision.get('dealId'))[:8]}"
+    for decision in _requests_after(decisions, unit_time):
+        reason, deal_id = decision.get("reason"), str(decision.get("dealId"))
+        deal = f"had deal {deal_id[:8]}, which is over" if deal_id in over else f"has deal {deal_id[:8]}"
+        told[str(decision["unitId"])] = f"asks for nothing: {reason}" if reason else deal
     return (f"{unit_id} {what}" for unit_id, what in sorted(told.items()))
+
+
+def _requests_after(decisions: Sequence[Mapping[str, Any]], unit_time: str) -> Iterable[Mapping[str, Any]]:
+    return (d for d in decisions if d.get("question") == "request" and str(d.get("time", "")) > unit_time)
+
+
+def _dealing_again(decisions: Sequence[Mapping[str, Any]], story: Sequence[ErrorEvent]) -> set[str]:
+    """Return the units that have had a deal of their own asking after the last that was told of them."""
+    last = {event.unit_id: event.date_time for event in story}
+    return {
+        unit_id
+        for unit_id, unit_time in last.items()
+        for decision in _requests_after(decisions, unit_time)
+        if decision["unitId"] == unit_id and decision.get("dealId")
+    }
 
 
 def _how_it_stands(mode: ModeRecord | None, grid: GridRecord, sustain: Sustain | None, now: datetime) -> Iterable[str]:
@@ -224,9 +242,11 @@ def _how_it_stands(mode: ModeRecord | None, grid: GridRecord, sustain: Sustain |
         yield f"nobody trades before {until:%H:%M:%S} UTC"
 
 
-def _next_steps(story: Sequence[ErrorEvent], mode: ModeRecord | None) -> Iterable[str]:
+def _next_steps(story: Sequence[ErrorEvent], mode: ModeRecord | None, dealing: set[str]) -> Iterable[str]:
     for event in story:
         unit_id = event.unit_id
+        if event.extent is Extent.LOCAL and unit_id in dealing:
+            continue  # whoever trades again has nothing left that needs a look
         if event.rule == "silent":
             yield f"look after the node of {unit_id}"
             yield f"if its converter is cut off from the bus: apis-rules exclude {unit_id} --reason TEXT"

@@ -35,8 +35,9 @@ class DerivedFact:
     """One entry of the catalogue.
 
     Attributes:
-        needs: the elements (``deal``, ``branch``, ...) that a rule must run for each of.
         example: a value, for the list of facts.
+        reads: the names at the top of the document that it is made from, ``policy`` aside.
+        words: the only texts that it can be; empty where it can be any.
     """
 
     name: str
@@ -44,7 +45,8 @@ class DerivedFact:
     about: str
     example: Value
     compute: Callable[[Facts], Value | None]
-    needs: frozenset[str] = frozenset()
+    reads: frozenset[str]
+    words: tuple[str, ...] = ()
 
 
 def _at(document: Any, *steps: str) -> Any:
@@ -243,64 +245,86 @@ def _is_member(root: str) -> Callable[[Facts], bool | None]:
 
 
 def _entries() -> Iterator[DerivedFact]:
+    yield from _unit_entries()
+    yield from _deal_entries()
+    yield from _community_entries()
+    yield from _branch_entries()
+
+
+def _of(*roots: str) -> frozenset[str]:
+    return frozenset(roots)
+
+
+def _unit_entries() -> Iterator[DerivedFact]:
     number, text, flag = FactKind.NUMBER, FactKind.TEXT, FactKind.FLAG
-    deal, branch = frozenset({"deal"}), frozenset({"branch"})
+    unit, deals = _of("unit"), _of("unit", "deals")
     modes = "mode of the unit's converter by its status code: wait, charge, discharge, voltage-reference, or unknown"
-    yield DerivedFact("converter_mode", text, modes, "wait", _converter_mode)
-    yield DerivedFact("own_deals", number, "deals in which the unit takes part", 1.0, _own_deals)
+    yield DerivedFact("converter_mode", text, modes, "wait", _converter_mode, unit, (*_MODES.values(), "unknown"))
+    yield DerivedFact("own_deals", number, "deals in which the unit takes part", 1.0, _own_deals, deals)
     switched = "deals of the unit for which its converter is switched on"
-    yield DerivedFact("own_switched_deals", number, switched, 1.0, _own_switched_deals)
+    yield DerivedFact("own_switched_deals", number, switched, 1.0, _own_switched_deals, deals)
     for side, what in (("charge", "charging"), ("discharge", "discharging")):
         about = f"deals for which the unit's converter is switched on to {side}"
-        yield DerivedFact(f"own_switched_{what}_deals", number, about, 0.0, _own_switched_deals_to(side))
+        yield DerivedFact(f"own_switched_{what}_deals", number, about, 0.0, _own_switched_deals_to(side), deals)
     record = "whether the grid record names the unit: it holds the voltage, or is taking it over"
-    yield DerivedFact("holds_by_record", flag, record, False, _holds_by_record)
+    yield DerivedFact("holds_by_record", flag, record, False, _holds_by_record, _of("unit", "grid"))
     meters = "which of tmp, vg, vb, ig and ib the driver does not report; missing where it reports all"
-    yield DerivedFact("missing_meters", text, meters, "tmp, ib", _missing_meters)
+    yield DerivedFact("missing_meters", text, meters, "tmp, ib", _missing_meters, unit)
     set_points = "which of dvg and dig the driver does not report; missing where it reports both"
-    yield DerivedFact("missing_set_points", text, set_points, "dvg", _missing_set_points)
+    yield DerivedFact("missing_set_points", text, set_points, "dvg", _missing_set_points, unit)
     charging, discharging = _own_deals_to("chargeUnitId"), _own_deals_to("dischargeUnitId")
-    yield DerivedFact("own_charging_deals", number, "deals in which the unit charges", 0.0, charging)
-    yield DerivedFact("own_discharging_deals", number, "deals in which the unit discharges", 1.0, discharging)
+    yield DerivedFact("own_charging_deals", number, "deals in which the unit charges", 0.0, charging, deals)
+    yield DerivedFact("own_discharging_deals", number, "deals in which the unit discharges", 1.0, discharging, deals)
+
+
+def _deal_entries() -> Iterator[DerivedFact]:
+    text, flag = FactKind.TEXT, FactKind.FLAG
+    own = _of("unit", "deal")
     direction = "what the deal asks of the unit: charge or discharge; missing where it is no party"
-    yield DerivedFact("own_direction", text, direction, "discharge", _own_direction, deal)
-    yield DerivedFact("deal_started", flag, "whether energy flows in the deal", True, _deal_started, deal)
+    sides = tuple(side for side, _ in SIDES)
+    yield DerivedFact("own_direction", text, direction, "discharge", _own_direction, own, sides)
+    yield DerivedFact("deal_started", flag, "whether energy flows in the deal", True, _deal_started, _of("deal"))
     on = "whether the unit's converter is switched on for the deal, or is being so"
-    yield DerivedFact("deal_switched", flag, on, True, _own_side_is("on"), deal)
+    yield DerivedFact("deal_switched", flag, on, True, _own_side_is("on"), own)
     off = "whether the unit's converter is being switched off for the deal"
-    yield DerivedFact("deal_leaving", flag, off, False, _own_side_is("leaving"), deal)
+    yield DerivedFact("deal_leaving", flag, off, False, _own_side_is("leaving"), own)
+
+
+def _community_entries() -> Iterator[DerivedFact]:
+    number, text, flag = FactKind.NUMBER, FactKind.TEXT, FactKind.FLAG
+    dealing, both, seen = _of("deals", "grid"), _of("units", "deals", "grid"), _of("units")
     units = "units whose converter is switched on for a deal, and the holder of the voltage"
-    yield DerivedFact("dealing_units", number, units, 2.0, lambda facts: float(len(_dealing_units(facts))))
+    yield DerivedFact("dealing_units", number, units, 2.0, lambda facts: float(len(_dealing_units(facts))), dealing)
     total = "sum of the grid currents of these units; missing where one is"
-    yield DerivedFact("dealing_current_a", number, total, 0.1, _dealing_current_a)
+    yield DerivedFact("dealing_current_a", number, total, 0.1, _dealing_current_a, both)
     shared = "what they all charge with, or discharge with where that is more; an unknown current counts 0"
-    yield DerivedFact("shared_current_a", number, shared, 2.0, _shared_current_a)
-    yield DerivedFact("units_seen", number, "units whose data are there", 2.0, lambda facts: float(len(_seen(facts))))
+    yield DerivedFact("shared_current_a", number, shared, 2.0, _shared_current_a, both)
+    there = "units whose data are there"
+    yield DerivedFact("units_seen", number, there, 2.0, lambda facts: float(len(_seen(facts))), seen)
     members = "members whose data are not there; missing where all are"
-    yield DerivedFact("missing_members", text, members, "E003, E004", _missing_members)
-    dealing = "the same of the units whose converter is switched on for a deal, or holds the voltage"
-    yield DerivedFact("missing_dealing_units", text, dealing, "E002", _missing_dealing_units)
+    yield DerivedFact("missing_members", text, members, "E003, E004", _missing_members, seen)
+    silent = "the same of the units whose converter is switched on for a deal, or holds the voltage"
+    yield DerivedFact("missing_dealing_units", text, silent, "E002", _missing_dealing_units, both)
     current = "of these, the units whose data are there, but not their grid current"
-    yield DerivedFact("dealing_units_without_current", text, current, "E002", _dealing_units_without_current)
+    yield DerivedFact("dealing_units_without_current", text, current, "E002", _dealing_units_without_current, both)
     member = "whether the unit that sent it is a member of the community"
-    yield DerivedFact("requester_is_member", flag, f"request: {member}", True, _is_member("request"))
-    acceptor = _is_member("accept")
-    yield DerivedFact("acceptor_is_member", flag, f"accept: {member}", True, acceptor, frozenset({"accept"}))
-    yield from _branch_entries(branch)
+    for name, root in (("requester", "request"), ("acceptor", "accept")):
+        yield DerivedFact(f"{name}_is_member", flag, f"{root}: {member}", True, _is_member(root), _of(root))
 
 
-def _branch_entries(branch: frozenset[str]) -> Iterator[DerivedFact]:
+def _branch_entries() -> Iterator[DerivedFact]:
     number = FactKind.NUMBER
+    measured, switched = _of("branch", "units"), _of("branch", "deals", "grid")
     forward = "sum of the grid currents in front of the branch; an unknown one counts 0"
-    yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), branch)
+    yield DerivedFact("branch_forward_a", number, forward, 4.0, _branch_current_a("forwardUnitIds"), measured)
     backward = "the same behind the branch"
-    yield DerivedFact("branch_backward_a", number, backward, -4.0, _branch_current_a("backwardUnitIds"), branch)
+    yield DerivedFact("branch_backward_a", number, backward, -4.0, _branch_current_a("backwardUnitIds"), measured)
     on = "units in front of the branch whose converter is switched on for a deal, and the holder of the voltage there"
-    yield DerivedFact("branch_forward_units", number, on, 1.0, _branch_dealing_units("forwardUnitIds"), branch)
+    yield DerivedFact("branch_forward_units", number, on, 1.0, _branch_dealing_units("forwardUnitIds"), switched)
     on = "the same behind the branch"
-    yield DerivedFact("branch_backward_units", number, on, 1.0, _branch_dealing_units("backwardUnitIds"), branch)
+    yield DerivedFact("branch_backward_units", number, on, 1.0, _branch_dealing_units("backwardUnitIds"), switched)
     unknown = "units of the branch whose grid current is unknown"
-    yield DerivedFact("branch_unknown_units", number, unknown, 0.0, _branch_unknown, branch)
+    yield DerivedFact("branch_unknown_units", number, unknown, 0.0, _branch_unknown, measured)
 
 
 CATALOGUE: Final = {entry.name: entry for entry in _entries()}

@@ -16,7 +16,7 @@ from apis_rules.decide.explain import Explanation, explain
 from apis_rules.decide.facts import Value, clean_value
 from apis_rules.decide.messages import fill
 from apis_rules.decide.outcomes import Outcome, RaiseError, permits
-from apis_rules.decide.rulefile import CONSTANT_ROOTS, Fact, ForEach, Rule, RuleFile
+from apis_rules.decide.questions import CONSTANT_ROOTS
 from apis_rules.decide.ruleset import Evaluator, LiveRuleset, Matched, Ruleset, compile_ruleset
 from apis_rules.decide.simplify import simplify
 from apis_rules.ports.types.error_event import Level
@@ -24,6 +24,8 @@ from apis_rules.ports.types.error_event import Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from apis_rules.decide.declared_facts import Fact
+    from apis_rules.decide.rulefile import ForEach, Rule, RuleFile
     from apis_rules.decide.tree import Condition
     from apis_rules.documents.diagnostics import Findings
 

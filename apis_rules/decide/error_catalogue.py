@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, ValidationError
 
+from apis_rules.decide.messages import placeholders
 from apis_rules.decide.outcomes import OutcomeModel, RaiseError, read_outcome
 from apis_rules.decide.raised import RAISED
 from apis_rules.documents.diagnostics import Findings
@@ -106,6 +107,10 @@ def read_errors(document: Document, findings: Findings) -> dict[str, CataloguedE
     for name, entry in model.errors.items():
         where = document.location(("errors", name, "error"))
         outcome = read_outcome(OutcomeModel(error=entry.error), where, findings)
+        for placeholder in placeholders(entry.message):
+            message = f"the message of {name} has {{{placeholder}}}, but nothing is put into it"
+            place = document.location(("errors", name, "message"))
+            findings.error(place, "AR274", message, "what is known of this time follows the message, after a colon")
         if isinstance(outcome, RaiseError):
             entries[name] = CataloguedError(name, outcome, entry.message, entry.about)
     return entries

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.rulefile import RuleFile, read_rules
-from apis_rules.documents.diagnostics import Findings, Location
+from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import parse_document
 from apis_rules.documents.model import canonical_hash
@@ -15,8 +16,7 @@ from apis_rules.documents.watched import read_contents
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from apis_rules.decide.rulefile import Rule
     from apis_rules.documents.diagnostics import Diagnostic
     from apis_rules.documents.watched import Contents
 
@@ -48,7 +48,8 @@ def combine_rules(bundled: Contents, own: Contents) -> dict[str, RuleFile]:
             chosen = _tightened(standing[name], rule_file, findings)
         if chosen.question in by_question:
             first = by_question[chosen.question].file
-            findings.error(Location(chosen.file), "AR264", f"{first} answers {chosen.question!r} already")
+            hint = f"a file that takes its place is called {Path(first).name}"
+            findings.error(rule_file.location, "AR264", f"{first} answers {chosen.question!r} already", hint)
         by_question[chosen.question] = chosen
     if findings.failed:
         raise InputError(findings.sorted())
@@ -83,9 +84,10 @@ def _parse(text: str, file: str) -> tuple[RuleFile | None, tuple[Diagnostic, ...
 
 
 def _tightened(bundled: RuleFile, own: RuleFile, findings: Findings) -> RuleFile:
-    """Return both together: the rules of each over its own facts."""
-    taken = {rule.id for rule in bundled.rules}
-    for rule in own.rules:
+    """Return both together: the rules of each over its own facts. What *own* has copied counts once."""
+    taken = {rule.id: rule for rule in bundled.rules}
+    added = [rule for rule in own.rules if not _copies(rule, taken.get(rule.id))]
+    for rule in added:
         if rule.id in taken:
             message = f"the hard limit {rule.id} is bundled: it can be tightened by a further rule, not replaced"
             findings.error(rule.location, "AR264", message, "give the rule another id")
@@ -94,6 +96,10 @@ def _tightened(bundled: RuleFile, own: RuleFile, findings: Findings) -> RuleFile
         if there is not None and replace(fact, location=there.location, about=there.about) != there:
             message = f"the bundled hard limits have another fact called {name!r}"
             findings.error(fact.location, "AR264", message, "give the fact another name")
-    rules = tuple(sorted((*bundled.rules, *own.rules), key=lambda rule: rule.priority))
+    rules = tuple(sorted((*bundled.rules, *added), key=lambda rule: rule.priority))
     both = canonical_hash([bundled.content_hash, own.content_hash])
     return replace(own, facts={**own.facts, **bundled.facts}, rules=rules, content_hash=both)
+
+
+def _copies(rule: Rule, there: Rule | None) -> bool:
+    return there is not None and replace(rule, location=there.location) == there

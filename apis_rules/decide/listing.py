@@ -12,7 +12,8 @@ from apis_rules.decide.messages import show, unit_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from apis_rules.decide.rulefile import Fact, RuleFile
+    from apis_rules.decide.declared_facts import Fact
+    from apis_rules.decide.rulefile import RuleFile
     from apis_rules.decide.tree import FactKind
 
 

@@ -69,6 +69,18 @@ class React:
 Outcome: TypeAlias = Decline | RaiseError | SetMode | React
 
 
+KEYWORDS: Final[dict[type[Outcome], str]] = {Decline: "decline", RaiseError: "error", SetMode: "mode", React: "do"}
+"""The key that stands for each in a file."""
+
+
+def said(kind: type[Outcome]) -> str:
+    """Return how an outcome of *kind* is written, with the words that there are for it."""
+    if kind is RaiseError:
+        return "error: CATEGORY:EXTENT:LEVEL, for example HARDWARE:LOCAL:ERROR"
+    words: type[enum.StrEnum] = {Decline: DeclineReason, SetMode: OperationMode}.get(kind, Action)
+    return f"{KEYWORDS[kind]}: {' | '.join(words)}"
+
+
 def permits(outcome: Outcome) -> bool:
     """Whether the outcome allows something, so that in doubt it does not count; all others forbid or report."""
     return outcome == SetMode(OperationMode.AUTONOMOUS)

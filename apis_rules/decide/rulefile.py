@@ -27,21 +27,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
-from apis_rules.decide.catalogue import CATALOGUE
+from apis_rules.decide.declared_facts import Fact, FactModel, FactReader, RulePart
 from apis_rules.decide.definition import obstacle
-from apis_rules.decide.facts import clean_value
-from apis_rules.decide.language import KEYWORDS, NAME, kind_of, parse_condition, parse_expression
+from apis_rules.decide.language import kind_of, parse_condition, parse_expression
 from apis_rules.decide.lower import lower
 from apis_rules.decide.messages import placeholders
 from apis_rules.decide.outcomes import Outcome, OutcomeModel, read_outcome
+from apis_rules.decide.question_check import QuestionCheck
+from apis_rules.decide.questions import CONSTANT_ROOTS
 from apis_rules.decide.simplify import names_in
 from apis_rules.decide.tree import Condition, Constant, Expression, FactKind
 from apis_rules.documents.diagnostics import Findings, Location
-from apis_rules.documents.jsonpath import JsonPath, compile_path
 from apis_rules.documents.load import load_document
-from apis_rules.documents.model import FileModel, Name, Text, Whole, canonical_hash
+from apis_rules.documents.model import Name, Text, Whole, canonical_hash
 from apis_rules.documents.reading import report
 from apis_rules.documents.shapes import did_you_mean
 from apis_rules.errors import InputError
@@ -50,32 +50,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path as FilePath
 
-    from pydantic import GetJsonSchemaHandler
-    from pydantic_core import CoreSchema
-
-    from apis_rules.decide.facts import Value
     from apis_rules.documents.document import Document, Path
 
 ForEach = Literal["unit", "deal", "branch", "accept"]
-CONSTANT_ROOTS: Final = frozenset({"policy", "hwConfig"})
-"""What is known when rules are compiled: facts from here are folded into them."""
-ROOTS: Final = {
-    "unit": "the unit's own data (specification 8); with for_each: unit, each member's",
-    "units": "the data of all members, for the Grid Master",
-    "deals": "the deals that concern the one who asks",
-    "grid": "who holds the voltage: the grid record of shared state",
-    "deal": "with for_each: deal, each of them",
-    "branch": "with for_each: branch, each branch of the policy: id, capacityA, forwardUnitIds, backwardUnitIds",
-    "accepts": "the accepts that came for a request",
-    "accept": "with for_each: accept, each of them",
-    "request": "the request being sent, answered or settled",
-    "write": "what is about to be set at the converter: mode, gridVoltageV, gridCurrentA, droopRatio",
-    "event": "the error event (specification 10.1)",
-    "node": "what the node knows of itself: mode, errors, whether it is ready",
-    "policy": "policy.json with its defaults, folded into the rules",
-    "hwConfig": "hwConfig.json with its defaults, folded into the rules",
-}
-"""The names at the top of what rules are asked about."""
 _RULE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
@@ -83,31 +60,7 @@ def _as_expression(given: Any) -> Any:
     return repr(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
 
 
-class _RuleFileModel(FileModel):
-    # Rule files are ours: their keys are written as Python names are, with units.
-    model_config = ConfigDict(alias_generator=None)
-
-
-class FactModel(_RuleFileModel):
-    """One entry under ``facts``; a text alone is its path."""
-
-    path: Text | None = None
-    derived: Text | None = None
-    kind: Literal["number", "text", "flag"] = "number"
-    default: Any = None
-    about: Text = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, given: Any) -> Any:
-        return {"path": given} if isinstance(given, str) else given
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
-
-
-class RuleModel(_RuleFileModel):
+class RuleModel(RulePart):
     """One entry under ``rules``."""
 
     id: Name
@@ -123,44 +76,13 @@ class RuleModel(_RuleFileModel):
     message: Name
 
 
-class RuleFileModel(_RuleFileModel):
+class RuleFileModel(RulePart):
     """A whole rule file."""
 
     question: Name
     about: Text = ""
     facts: dict[Name, FactModel]
     rules: tuple[RuleModel, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A declared fact.
-
-    Attributes:
-        path: where it is read, or None for one from the catalogue.
-        derived: its name in the catalogue, or nothing.
-        default: what it is where the value is missing; None: missing.
-    """
-
-    name: str
-    kind: FactKind
-    path: JsonPath | None
-    derived: str
-    default: Value | None
-    about: str
-    location: Location
-
-    @property
-    def root(self) -> str:
-        """Which part of what the rules are asked about it comes from; nothing for one from the catalogue."""
-        return str(self.path.steps[0]) if self.path and self.path.steps else ""
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The elements that there are only where a rule runs for each of them."""
-        if self.derived:
-            return CATALOGUE[self.derived].needs
-        return frozenset({self.root} & {"deal", "branch", "accept"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +115,7 @@ class RuleFile:
     Attributes:
         rules: best first: by priority, then in the order of the file.
         content_hash: of the file's values, comments and layout aside.
+        location: of the question.
     """
 
     question: str
@@ -201,6 +124,7 @@ class RuleFile:
     facts: Mapping[str, Fact]
     rules: tuple[Rule, ...]
     content_hash: str
+    location: Location
 
     @property
     def kinds(self) -> dict[str, FactKind]:
@@ -214,7 +138,7 @@ def load_rules(path: FilePath) -> RuleFile:
     Raises:
         InputError: with everything that is wrong with it: the codes of documents, AR250-AR254 in conditions, AR255
             (too large for the engine), AR256 (outcome), AR257 (a fact), AR258 (rule id), AR259 (message),
-            AR260 (``for_each``), AR261 (debounce).
+            AR260 (``for_each``), AR261 (debounce), and those of ``question_check``.
     """
     findings = Findings()
     rule_file = read_rules(load_document(path, findings), findings)
@@ -235,18 +159,20 @@ def read_rules(document: Document, findings: Findings) -> RuleFile | None:
     except ValidationError as error:
         report(RuleFileModel, document, error, findings)
         return None
-    return _Reader(document, findings).read(model)
+    return _Reader(document, findings, model.question).read(model)
 
 
 class _Reader:
     """Turns the form of a rule file into its meaning, and notes what has none."""
 
-    def __init__(self, document: Document, findings: Findings) -> None:
+    def __init__(self, document: Document, findings: Findings, question: str) -> None:
         self._document = document
         self._findings = findings
+        self._question = QuestionCheck(question, document.location(("question",)), findings)
+        self._facts = FactReader(document, findings, self._question)
 
     def read(self, model: RuleFileModel) -> RuleFile:
-        facts = {name: fact for name, entry in model.facts.items() if (fact := self._fact(name, entry))}
+        facts = {name: fact for name, entry in model.facts.items() if (fact := self._facts.read(name, entry))}
         # A fact that is wrong in itself is not unknown as well, and what compares it is not looked into.
         kinds = {name: facts[name].kind if name in facts else None for name in model.facts}
         rules = [rule for i, entry in enumerate(model.rules) if (rule := self._rule(i, entry, kinds, facts))]
@@ -261,50 +187,8 @@ class _Reader:
             facts,
             tuple(sorted(rules, key=lambda rule: rule.priority)),
             canonical_hash(self._document.value),
+            self._document.location(("question",)),
         )
-
-    def _fact(self, name: str, entry: FactModel) -> Fact | None:
-        place: Path = ("facts", name)
-        where = self._document.location(place)
-        if not NAME.match(name) or name in KEYWORDS:
-            hint = "a letter, then letters, digits and _; no word of the condition language"
-            self._wrong((*place,), "AR257", f"{name!r} cannot be the name of a fact", hint, key=True)
-            return None
-        if (entry.path is None) == (entry.derived is None):
-            self._wrong(place, "AR257", f"the fact {name!r} has a path or is derived, one of both")
-            return None
-        kind, path = FactKind(entry.kind), None
-        if entry.derived is not None:
-            known = CATALOGUE.get(entry.derived)
-            if known is None:
-                near = did_you_mean(entry.derived, CATALOGUE)
-                hint = f"did you mean {near}?" if near else f"known: {', '.join(CATALOGUE)}"
-                self._wrong((*place, "derived"), "AR257", f"the catalogue has no fact {entry.derived!r}", hint)
-                return None
-            kind = known.kind
-        else:
-            path = self._path(place, str(entry.path))
-            if path is None:
-                return None
-        if entry.default is not None and clean_value(entry.default, kind) is None:
-            self._wrong((*place, "default"), "AR257", f"the default of the {kind} {name!r} is no {kind}")
-            return None
-        default = None if entry.default is None else clean_value(entry.default, kind)
-        return Fact(name, kind, path, entry.derived or "", default, entry.about, where)
-
-    def _path(self, place: Path, text: str) -> JsonPath | None:
-        at = (*place, "path") if isinstance(self._document.get(place), dict) else place
-        try:
-            path = compile_path(text, self._document.location(at))
-        except InputError as error:
-            self._findings.extend(error.diagnostics)
-            return None
-        if not path.steps or path.steps[0] not in ROOTS:
-            near = did_you_mean(text.removeprefix("$.").partition(".")[0], ROOTS)
-            hint = f"did you mean $.{near}?" if near else f"begin with one of {', '.join(f'$.{r}' for r in ROOTS)}"
-            self._wrong(at, "AR257", f"{text} names no single value of what rules are asked about", hint)
-            return None
-        return path
 
     def _rule(
         self, index: int, entry: RuleModel, kinds: Mapping[str, FactKind | None], facts: Mapping[str, Fact]
@@ -313,7 +197,12 @@ class _Reader:
         when = self._condition((*place, "when"), entry.when, kinds)
         unless = self._condition((*place, "unless"), entry.unless, kinds) if entry.unless else None
         debounce_s = self._debounce((*place, "debounce_s"), entry.debounce_s, kinds, facts)
-        outcome = read_outcome(entry.outcome, self._document.location((*place, "outcome")), self._findings)
+        at = self._document.location((*place, "outcome"))
+        outcome = read_outcome(entry.outcome, at, self._findings)
+        if outcome is not None:
+            self._question.outcome(outcome, at)
+        if entry.for_each is not None:
+            self._question.loop(entry.for_each, self._document.location((*place, "for_each")))
         for name in placeholders(entry.message):
             if name not in kinds:
                 near = did_you_mean(name, kinds)
@@ -328,6 +217,9 @@ class _Reader:
             self._document.location(place),
         )  # fmt: skip
         self._check_elements(rule, place, facts)
+        for condition in (when, unless):
+            if condition is not None:
+                self._question.words(condition, facts)
         return rule
 
     def _condition(self, place: Path, text: str, kinds: Mapping[str, FactKind | None]) -> Condition | None:
@@ -359,7 +251,8 @@ class _Reader:
 
     def _check_elements(self, rule: Rule, place: Path, facts: Mapping[str, Fact]) -> None:
         for name in dict.fromkeys(rule.facts()):
-            missing = facts[name].needs - {rule.for_each} if name in facts else ()
+            needs = self._question.only_in_loops(facts[name].reads) if name in facts else frozenset()
+            missing = needs - {rule.for_each}
             for element in missing:
                 message = f"rule {rule.id} uses {name!r}, which there is only for each {element}"
                 self._wrong(place, "AR260", message, f"add 'for_each: {element}'")

@@ -86,11 +86,10 @@ def kind_of(document: Document) -> Kind:
     """
     kind = recognise(document.value)
     if kind is None:
-        what = "an object with keys" if isinstance(document.value, dict) else "no object"
-        raise refusal(
-            document.location(),
-            "AR115",
-            f"is {what}, but not one that tells what kind of document it is",
-            f"say it with --kind {'|'.join(Kind)}",
-        )
+        if not isinstance(document.value, dict):
+            held = "a list" if isinstance(document.value, list) else "a single value"
+            message = f"holds {held}; every document is an object with keys"
+            raise refusal(document.location(), "AR115", message, "begin it with its first key, as in 'question: …'")
+        message = "has no key that tells what kind of document it is"
+        raise refusal(document.location(), "AR115", message, f"say it with --kind {'|'.join(Kind)}")
     return kind

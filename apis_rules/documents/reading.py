@@ -172,13 +172,8 @@ def _diagnose(model: type[FileModel], document: Document, detail: ErrorDetails, 
     context = detail.get("ctx", {})
     shown = "a secret" if {"password", "encrypted"} & set(path) else shorten(detail["input"])
     match detail["type"]:
-        case "missing" if path[-1] == "batteryStatus":
-            findings.error(
-                document.key_location(path[:-1]), "AR214", f"{dotted(path[:-1])} defines no battery status",
-                f"without it no request or accept can apply; for example {FOUR_BANDS}",
-            )  # fmt: skip
         case "missing":
-            findings.error(document.key_location(path[:-1]), "AR201", f"the key {dotted(path)} is missing")
+            _missing(document, path, findings)
         case "extra_forbidden":
             _unknown_key(model, document, path, findings)
         case "literal_error":
@@ -192,11 +187,26 @@ def _diagnose(model: type[FileModel], document: Document, detail: ErrorDetails, 
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as relation:
             word, bound = _BOUNDS[relation], next(iter(context.values()))
             findings.error(location, "AR203", f"{dotted(path)} is {shown}, but must be {word} {bound:g}")
+        case "too_long":
+            most, found = context["max_length"], context["actual_length"]
+            findings.error(location, "AR202", f"{dotted(path)} has {found} entries, but must have {most}")
         case "too_short" | "string_too_short":
             findings.error(location, "AR203", f"{dotted(path)} is empty")
         case kind:
             expected = _EXPECTED.get(kind, detail["msg"].lower())
             findings.error(location, "AR202", f"{dotted(path)} is {shown}, but must be {expected}")
+
+
+def _missing(document: Document, path: Path, findings: Findings) -> None:
+    holder, last = path[:-1], path[-1]
+    if isinstance(last, int):
+        message = f"{dotted(holder)} ends before its entry {last + 1}"
+        findings.error(document.location(holder), "AR202", message)
+    elif last == "batteryStatus":
+        hint = f"without it no request or accept can apply; for example {FOUR_BANDS}"
+        findings.error(document.key_location(holder), "AR214", f"{dotted(holder)} defines no battery status", hint)
+    else:
+        findings.error(document.key_location(holder), "AR201", f"the key {dotted(path)} is missing")
 
 
 _BOUNDS: Final = {
@@ -212,6 +222,7 @@ _EXPECTED: Final = {
     "bool_type": "true or false",
     "string_type": "a text",
     "tuple_type": "a list",
+    "list_type": "a list",
     "dict_type": "an object with keys",
     "model_type": "an object with keys",
     "model_attributes_type": "an object with keys",

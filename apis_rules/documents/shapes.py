@@ -18,7 +18,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the one of *known* that *word* was probably meant to be, whatever its capitals; or nothing."""
     folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.7)
-    return folded[near[0]] if near else ""
+    # Two letters of three exchanged make half a word another one.
+    exchanged = (name for name in folded if sorted(name) == sorted(word.casefold()))
+    return folded[near[0]] if near else folded.get(next(exchanged, ""), "")
 
 
 def known_keys(model: type[FileModel]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apis_rules.decide.outcomes import React
-from apis_rules.node.rule_files import REACTIONS
+from apis_rules.decide.rule_files import REACTIONS
 
 if TYPE_CHECKING:
     from apis_rules.decide.error_catalogue import CataloguedError

@@ -13,10 +13,10 @@ from apis_rules.charts.unit import UnitBrain, UnitSettings
 from apis_rules.charts.unit.limits import compile_limits
 from apis_rules.decide.declared import declared_scenario
 from apis_rules.decide.intent import compile_scenario
+from apis_rules.decide.rule_files import HARD_LIMITS
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.errors import InputError
 from apis_rules.node.questions import rule_sources
-from apis_rules.node.rule_files import HARD_LIMITS
 
 if TYPE_CHECKING:
     from apis_rules.charts import Machine

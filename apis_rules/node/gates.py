@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from apis_rules.decide.outcomes import Decline as DeclineOutcome
+from apis_rules.decide.rule_files import ACCEPT, REQUEST
 from apis_rules.node.questions import describe
-from apis_rules.node.rule_files import ACCEPT, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.decision import NO_STRIKES
 from apis_rules.decide.outcomes import RaiseError
-from apis_rules.node.rule_files import GLOBAL_SAFETY
+from apis_rules.decide.rule_files import GLOBAL_SAFETY
 from apis_rules.ports.types import Level
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from apis_rules.node.rule_files import DeclaredRules, bundled_rules
+from apis_rules.decide.rule_files import DeclaredRules, bundled_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from apis_rules.charts.unit import Faulted, Struck
 from apis_rules.decide.decision import NO_STRIKES
 from apis_rules.decide.outcomes import RaiseError
+from apis_rules.decide.rule_files import HARD_LIMITS, LOCAL_SAFETY
 from apis_rules.node.questions import describe
-from apis_rules.node.rule_files import HARD_LIMITS, LOCAL_SAFETY
 
 if TYPE_CHECKING:
     from apis_rules.charts.unit import Event

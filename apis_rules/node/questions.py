@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from apis_rules.decide.reload import RulesInForce, RuleSources
+from apis_rules.decide.rule_files import ASKED
 from apis_rules.errors import InputError
 from apis_rules.node.records import EPOCH
-from apis_rules.node.rule_files import ASKED
 
 if TYPE_CHECKING:
     from apis_rules.node.board import Board

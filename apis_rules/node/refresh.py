@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from apis_rules.charts.values import broken_times, times_in_force
+from apis_rules.decide.rule_files import declare_rules
 from apis_rules.documents.diagnostics import Severity
 from apis_rules.documents.model import canonical_hash, canonical_json
 from apis_rules.documents.reading import parse_hw_config, parse_policy, parse_scenario
@@ -25,7 +26,6 @@ from apis_rules.documents.watched import Watch
 from apis_rules.errors import InputError, PortError
 from apis_rules.node.compiled import Compiled, compile_documents
 from apis_rules.node.reference import KEY, join_community, read_reference, reference_of
-from apis_rules.node.rule_files import declare_rules
 from apis_rules.node.unit_clock import format_utc
 from apis_rules.whole_file import write_whole
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from apis_rules.decide.reload import RulesInForce
+    from apis_rules.decide.rule_files import DeclaredRules
     from apis_rules.documents.model import FileModel
     from apis_rules.documents.policy import Policy
     from apis_rules.documents.watched import Contents, Found
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from apis_rules.node.errors import Errors
     from apis_rules.node.identity import Documents
     from apis_rules.node.reference import Reference
-    from apis_rules.node.rule_files import DeclaredRules
     from apis_rules.node.supervision import Progress
     from apis_rules.node.surroundings import NodeFiles, Surroundings
     from apis_rules.ports.state import SharedState, View

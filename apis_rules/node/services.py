@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide.engine import EngineFailure
+from apis_rules.decide.rule_files import HARD_LIMITS
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.errors import InputError
@@ -26,7 +27,6 @@ from apis_rules.node.mediator import Mediator
 from apis_rules.node.narration import Narration
 from apis_rules.node.outside import Outside
 from apis_rules.node.questions import open_rules
-from apis_rules.node.rule_files import HARD_LIMITS
 from apis_rules.node.supervision import Supervisor
 from apis_rules.node.user import User, open_scenario
 

@@ -16,10 +16,12 @@ from apis_rules.author.check import ANALYSES, CHECKERS, check_paths
 from apis_rules.author.verbs.schema import KINDS, OWN_FORMS, schema_of
 from apis_rules.author.workset import UNITS, write_workset
 from apis_rules.cli import main
+from apis_rules.decide.rule_files import declare_rules
 from apis_rules.documents.diagnostics import Findings, Severity
 from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import load_document
 from apis_rules.documents.reading import MODELS, load_policy
+from apis_rules.documents.watched import read_contents
 from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
 
@@ -88,12 +90,72 @@ def test_own_rules_are_checked_with_what_names_them(tmp_path: Path) -> None:
     assert main(["check", str(tmp_path / "policy.json"), "--rules", str(tmp_path / "nowhere")]) == 2
 
 
+H01 = """\
+  - id: H01
+    when: abs(set_current_a) > capacity_a
+"""
+
+
 def test_a_hard_limit_cannot_be_replaced(tmp_path: Path) -> None:
-    """Own rule files are checked in front of the bundled ones: a hard limit of a bundled one's id is an error."""
+    """An own rule of a bundled hard limit's id is one error at its line, however the file is found; a copy is none."""
     bundled = (data_dir("rules") / "hard-limits.yaml").read_text(encoding="utf-8")
-    (tmp_path / "hard-limits.yaml").write_text(bundled)
-    found = check_paths([data_dir("rules") / "policy.json"], rules=tmp_path).diagnostics
-    assert {d.code for d in found} == {"AR264"}
+    own = tmp_path / "hard-limits.yaml"
+    own.write_text(bundled)
+    assert check_paths([own]).diagnostics == ()
+    own.write_text(bundled.replace(H01, H01.replace("capacity_a", "2 * capacity_a")))
+    line = 1 + bundled[: bundled.index(H01)].count("\n")
+    policy = data_dir("rules") / "policy.json"
+    for report in (check_paths([own]), check_paths([tmp_path]), check_paths([policy], rules=tmp_path)):
+        assert [(d.code, d.location.file, d.location.line) for d in report.diagnostics] == [("AR264", str(own), line)]
+
+
+SOUND = """\
+question: accept
+facts: {mode: {path: $.node.mode, kind: text}}
+rules:
+  - {id: stopped, when: mode == 'stop', outcome: {decline: not-autonomous}, message: "in mode {mode}"}
+"""
+ERRORS = (data_dir("rules") / "errors.yaml").read_text()
+TOGETHER = {
+    "its question is misspelt": ("accept.yaml", SOUND.replace("accept", "acept", 1), "AR272", 1, 11),
+    "it answers what another does": ("my-accept.yaml", SOUND, "AR264", 1, 11),
+    "it answers what nobody asked it": ("request.yaml", SOUND, "AR264", 1, 11),
+    "a catalogue by another name": ("error.yaml", ERRORS, "AR264", 3, 1),
+    "an entry is missing": ("errors.yaml", "errors: {}\n", "AR271", 1, 9),
+    "a message with a gap": (
+        "errors.yaml",
+        ERRORS.replace("message: the converter was found active at the start", 'message: "at {unit}"'),
+        "AR274", 7, 14,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", TOGETHER)
+def test_what_a_node_refuses_at_its_start_check_finds(mistake: str, tmp_path: Path) -> None:
+    """A mistake in own rule files is found with line and column, by their folder, ``--rules`` and the node's reader."""
+    name, text, *expected = TOGETHER[mistake]
+    own = tmp_path / name
+    own.write_text(text)
+    with pytest.raises(InputError) as refused:
+        declare_rules(read_contents(tmp_path))
+    policy = data_dir("rules") / "policy.json"
+    found = (check_paths([tmp_path]).diagnostics, check_paths([policy], rules=tmp_path).diagnostics)
+    for diagnostics in (refused.value.diagnostics, *found):
+        assert {d.location.file for d in diagnostics} == {str(own)}
+        assert [*{(d.code, d.location.line, d.location.column) for d in diagnostics}] == [tuple(expected)]
+
+
+def test_own_rules_are_compiled_with_the_values_of_the_site(tmp_path: Path) -> None:
+    """A value that the policy does not set, and without a default, is told at the fact of the own rule."""
+    write_workset(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"unitId"', '"rules": "own", "unitId"'))
+    (tmp_path / "own").mkdir()
+    own = tmp_path / "own" / "accept.yaml"
+    optional = "facts: {most_ms: $.policy.gridMaster.handOverTimeLimitMsec, "
+    own.write_text(SOUND.replace("facts: {", optional).replace("'stop'", "'stop' and most_ms > 3"))
+    found = [(d.code, d.location.file, d.location.line) for d in check_paths([config]).diagnostics]
+    assert found == [("AR263", str(own), 2)]
 
 
 def test_the_kind_may_be_said(tmp_path: Path) -> None:

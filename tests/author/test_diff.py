@@ -106,7 +106,7 @@ rules:
         ("amount_wh < 50", "not amount_wh >= 50", []),
         ("  - {id: mode", "  - {id: moded", None),
         ("message: small", "message: little", [("request/small message", "small", "little", "")]),
-        ("amount_wh < 50", "amount_wh < 50 and mode == 'x'", [("request/small", "holds", "does not", None)]),
+        ("amount_wh < 50", "amount_wh < 50 and mode == 'stop'", [("request/small", "holds", "does not", None)]),
     ],
 )
 def test_rule_files_are_compared_rule_by_rule(

@@ -15,7 +15,7 @@ facts:
   b_wh: {path: $.unit.apis.remaining_capacity_wh, default: 0}
   mode: {path: $.node.mode, kind: text}
 rules:
-  - {id: used, when: a_wh > 10000 and b_wh > 10000 and mode == 'x', outcome: {decline: errors}, message: all facts}
+  - {id: used, when: a_wh > 10000 and b_wh > 10000 and mode == 'manual', outcome: {decline: errors}, message: all facts}
 """
 
 
@@ -33,7 +33,7 @@ MISTAKES = {
         "the rule two is one once more",
     ),
     "never first": (
-        rule("wide", "a_wh < 100") + rule("narrow", "a_wh < 50 and mode == 'y'"),
+        rule("wide", "a_wh < 100") + rule("narrow", "a_wh < 50 and mode == 'stop'"),
         "AR322",
         "the rule narrow never decides: wherever it holds, wide holds before it",
     ),
@@ -47,15 +47,18 @@ FINE = {
     "bounds that leave one value": rule("one", "a_wh >= 40 and a_wh <= 40"),
     "narrow before wide": rule("narrow", "a_wh < 50") + rule("wide", "a_wh < 100"),
     "errors all count": rule("wide", "a_wh < 100", ERROR) + rule("narrow", "a_wh < 50", ERROR),
-    "same condition, other outcome": rule("one", "a_wh < 100", ERROR) + rule("two", "a_wh < 100"),
     # Where mode is missing, the first does not hold and the second decides.
-    "a value that may be missing": rule("first", "mode == 'y' or mode != 'y'") + rule("second", "a_wh < 50"),
+    "a value that may be missing": rule("first", "mode == 'stop' or mode != 'stop'") + rule("second", "a_wh < 50"),
     "a value with a default": rule("first", "b_wh < 50") + rule("second", "b_wh < 60"),
 }
 
 
 def found(folder: Path, rules: str) -> list[tuple[str, int, str]]:
-    (folder / "request.yaml").write_text(HEAD + rules)
+    text = HEAD + rules
+    if ERROR in rules:  # a gate declines, a check raises errors
+        text = text.replace("$.request.amountWh", "$.unit.battery.rsoc").replace("{decline: errors}", ERROR)
+    name = "local-safety" if ERROR in rules else "request"
+    (folder / f"{name}.yaml").write_text(text.replace("question: request", f"question: {name}"))
     return [(d.code, d.location.line, d.message) for d in check_paths([folder]).diagnostics]
 
 

@@ -13,7 +13,7 @@ from tests.compose.houses import ask
 
 
 def test_claims_are_listed_and_cleared_by_name(tmp_path: Path) -> None:
-    """Each claim with owner, ampere and whether it runs; a running one's stays, a dead one's goes."""
+    """Each claim with owner, ampere and whether it runs; a running one's stays, a dead one's goes. None: said."""
     config = tmp_path / "config.json"
     config.write_text(
         json.dumps(
@@ -40,5 +40,9 @@ def test_claims_are_listed_and_cleared_by_name(tmp_path: Path) -> None:
     assert "c/south/E001 claims nothing" in ask("battery", config, "--clear", "c/south/E001", expect=2)
     assert ask("battery", config, "--clear", "c/north/E001") == "the claims of c/north/E001 are taken away"
     assert ask("battery", config) == "nobody claims this battery"
+    gateway = config.read_text()
+    config.write_text(gateway.replace('"enabled": true', '"enabled": false'))
+    assert "E001 claims nothing: batteryCapacityManagement.enabled is false" in ask("battery", config)
+    config.write_text(gateway)
     path.write_text("?")
     assert "damaged" in ask("battery", config, expect=2)

@@ -114,7 +114,21 @@ def a_full_disk() -> StopStory:
     return tell_stop(events, [], [], None, GridRecord(), None, START)
 
 
-@pytest.mark.parametrize("story", [a_leak, a_dead_node, an_operator, a_full_disk])
+def a_heavy_alarm() -> StopStory:
+    """A converter's alarm, cleared long ago: both units have dealt since, one deal is over, one lives."""
+    alarm = "the converter reports Heavy alarm"
+    events = [event(0, "L01", "HARDWARE:LOCAL:ERROR", "E001", alarm)]
+    decisions = [
+        {"question": "request", "unitId": "E001", "time": "2026/11/25-09:01:00", "dealId": None, "reason": "errors"},
+        {"question": "request", "unitId": "E001", "time": "2026/11/25-09:02:00", "dealId": "d-18", "reason": ""},
+        {"question": "request", "unitId": "E002", "time": "2026/11/25-09:03:00", "dealId": "d-19", "reason": ""},
+    ]
+    finished = [ended(1, "d-17", "E001: L01"), ended(400, "d-18", "")]
+    held = GridRecord(state="held", holder="E002")
+    return tell_stop(events, finished, decisions, None, held, None, START + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("story", [a_leak, a_dead_node, an_operator, a_full_disk, a_heavy_alarm])
 def test_a_story_is_told_as_it_was(story, request: pytest.FixtureRequest) -> None:
     """First cause with what its rule looks at, what followed in order, how things stand, what to do next."""
     text = "\n".join(story().lines()) + "\n"

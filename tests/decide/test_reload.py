@@ -19,7 +19,7 @@ from tests.decide.shipped import QUESTIONS, constants, example
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = """\
-question: hot
+question: local-safety
 facts: {{tmp_c: $.unit.dcdc.meter.tmp}}
 rules:
   - id: hot
@@ -39,20 +39,20 @@ def folder(tmp_path):
 
 def ids(rules, document=AT_46):
     """Return the rules that hold."""
-    return [hit.rule.id for hit in rules.decide("hot", document, 0.0).hits]
+    return [hit.rule.id for hit in rules.decide("local-safety", document, 0.0).hits]
 
 
 def test_new_rules_take_over_and_decisions_name_their_hash(folder):
     """After a reload the new limit decides, under a new hash; nothing changed is no change."""
     with RulesInForce() as rules:
         first = rules.put_folder(folder, None, {})
-        assert (first.accepted, first.changed, first.findings) == (True, ("hot",), ())
-        before = rules.decide("hot", AT_46, 0.0)
-        assert before.rules_hash == rules.hashes["hot"]
+        assert (first.accepted, first.changed, first.findings) == (True, ("local-safety",), ())
+        before = rules.decide("local-safety", AT_46, 0.0)
+        assert before.rules_hash == rules.hashes["local-safety"]
         assert rules.put_folder(folder, None, {}).changed == ()
         (folder / "hot.yaml").write_text(RULES.format(limit=50))
-        assert rules.put_folder(folder, None, {}).changed == ("hot",)
-        after = rules.decide("hot", AT_46, 0.0)
+        assert rules.put_folder(folder, None, {}).changed == ("local-safety",)
+        after = rules.decide("local-safety", AT_46, 0.0)
         assert (len(before.hits), len(after.hits)) == (1, 0)
         assert after.rules_hash not in ("", before.rules_hash)
 
@@ -85,13 +85,13 @@ def test_one_bad_file_keeps_all_of_them_as_they_were(folder):
     with RulesInForce() as rules:
         rules.put_folder(folder, None, {})
         (folder / "hot.yaml").write_text(RULES.format(limit=50))
-        (folder / "other.yaml").write_text(RULES.format(limit="?").replace("question: hot", "question: other"))
+        (folder / "other.yaml").write_text(RULES.format(limit="?").replace("local-safety", "hard-limits"))
         assert not rules.put_folder(folder, None, {}).accepted
         assert ids(rules) == ["hot"]
-        (folder / "other.yaml").write_text(RULES.format(limit=1).replace("question: hot", "question: other"))
-        assert rules.put_folder(folder, None, {}).changed == ("hot", "other")
+        (folder / "other.yaml").write_text(RULES.format(limit=1).replace("local-safety", "hard-limits"))
+        assert rules.put_folder(folder, None, {}).changed == ("hard-limits", "local-safety")
         (folder / "other.yaml").unlink()
-        assert rules.put_folder(folder, None, {}).changed == ("other",)
+        assert rules.put_folder(folder, None, {}).changed == ("hard-limits",)
         with pytest.raises(KeyError):
             rules.decide("other", AT_46, 0.0)
 
@@ -101,15 +101,15 @@ def test_a_ruleset_that_fails_its_trial_keeps_all_of_them_as_they_were(folder, m
     with RulesInForce() as rules:
         rules.put_folder(folder, None, {})
         (folder / "hot.yaml").write_text(RULES.format(limit=50))
-        (folder / "other.yaml").write_text(RULES.format(limit=60).replace("question: hot", "question: other"))
+        (folder / "other.yaml").write_text(RULES.format(limit=60).replace("local-safety", "hard-limits"))
         # The engine gets the same definition for both: right for one, wrong for the other.
-        definition = compile_rules(load_rule_folder(folder)["hot"], {}).rulesets[0].chunks
+        definition = compile_rules(load_rule_folder(folder)["local-safety"], {}).rulesets[0].chunks
         monkeypatch.setattr(Ruleset, "chunks", definition)
         result = rules.put_folder(folder, None, {})
         assert (result.accepted, result.changed) == (False, ())
         assert [(d.code, d.location.file) for d in result.findings] == [("AR266", str(folder / "other.yaml"))]
         assert ids(rules) == ["hot"]
-        assert list(rules.hashes) == ["hot"]
+        assert list(rules.hashes) == ["local-safety"]
 
 
 def test_rollback_brings_back_what_was_before(folder):
@@ -121,7 +121,7 @@ def test_rollback_brings_back_what_was_before(folder):
         (folder / "hot.yaml").write_text(RULES.format(limit=50))
         rules.put_folder(folder, None, {})
         assert ids(rules) == []
-        assert rules.rollback().changed == ("hot",)
+        assert rules.rollback().changed == ("local-safety",)
         assert ids(rules) == ["hot"]
         rules.rollback()
         assert ids(rules) == []
@@ -129,29 +129,30 @@ def test_rollback_brings_back_what_was_before(folder):
 
 def test_a_new_policy_rebuilds_the_rules_that_are_the_same(folder):
     """Values of the policy are folded in, so a policy that differs is a change of the rules."""
-    text = RULES.format(limit="high_c").replace("facts: {", "facts: {high_c: {path: $.policy.high, default: 1}, ")
+    high = "high_c: {path: $.policy.gridVoltageAllowanceV, default: 1}"
+    text = RULES.format(limit="high_c").replace("facts: {", f"facts: {{{high}, ")
     (folder / "hot.yaml").write_text(text)
     with RulesInForce(trial=False) as rules:
-        rules.put_folder(folder, None, {"policy": {"high": 45}})
+        rules.put_folder(folder, None, {"policy": {"gridVoltageAllowanceV": 45}})
         assert ids(rules) == ["hot"]
-        assert rules.put_folder(folder, None, {"policy": {"high": 50}}).changed == ("hot",)
+        assert rules.put_folder(folder, None, {"policy": {"gridVoltageAllowanceV": 50}}).changed == ("local-safety",)
         assert ids(rules) == []
 
 
-def test_own_files_stand_in_front_of_the_bundled_ones(folder, tmp_path):
+def test_own_files_stand_in_front_of_the_bundled_ones(tmp_path):
     """A file of the same name replaces the bundled one; all others stay."""
     own = tmp_path / "own"
     own.mkdir()
-    (own / "hot.yaml").write_text(RULES.format(limit=99))
-    files = load_rule_folder(folder, own)
-    assert files["hot"].file == str(own / "hot.yaml")
-    assert set(load_rule_folder(data_dir("rules"), own)) == {*QUESTIONS, "hot"}
+    (own / "local-safety.yaml").write_text(RULES.format(limit=99))
+    files = load_rule_folder(data_dir("rules"), own)
+    assert files["local-safety"].file == str(own / "local-safety.yaml")
+    assert set(files) == set(QUESTIONS)
 
 
 def test_own_hard_limits_only_tighten(tmp_path):
     """An own file of hard limits adds rules; the bundled ones stay, and their ids and facts cannot be taken."""
     own = tmp_path / "hard-limits.yaml"
-    text = RULES.format(limit=30).replace("question: hot", "question: hard-limits").replace("id: hot", "id: H01-mine")
+    text = RULES.format(limit=30).replace("local-safety", "hard-limits").replace("id: hot", "id: H01-mine")
     own.write_text(text)
     both = load_rule_folder(data_dir("rules"), tmp_path)["hard-limits"]
     bundled = load_rule_folder(data_dir("rules"))["hard-limits"]

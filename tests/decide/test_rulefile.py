@@ -15,10 +15,10 @@ from apis_rules.resources import data_dir
 from tests.decide.shipped import QUESTIONS, constants, example
 
 GOOD = """\
-question: test
+question: local-safety
 facts:
   tmp_c: $.unit.dcdc.meter.tmp
-  high_c: {path: $.policy.high, default: 45}
+  high_c: {path: $.hwConfig.gridCurrentCapacityA, default: 45}
   mode: {derived: converter_mode}
 rules:
   - id: hot
@@ -45,14 +45,14 @@ def test_several_mistakes_are_found_at_once():
 
 
 def test_a_missing_constant_is_told_and_its_default_is_folded_in():
-    """A value of policy is folded; where it is missing the default; where there is none, a warning."""
+    """A value of hwConfig is folded; where it is missing the default; where there is none, a warning."""
     rule_file, _ = read(GOOD)
     document = {"unit": {"dcdc": {"meter": {"tmp": 46}, "status": {"status": "0x0041"}}}}
-    for policy, holds in (({}, True), ({"high": 50}, False)):
-        rules = compile_rules(rule_file, {"policy": policy})
+    for hw_config, holds in (({}, True), ({"gridCurrentCapacityA": 50}, False)):
+        rules = compile_rules(rule_file, {"hwConfig": hw_config})
         with Decider(rules, Evaluator.PURE) as decider:
             assert bool(decider.decide(document, 0.0).hits) is holds
-        assert rules.debounces["hot"] == (5.0 if policy else 4.5)
+        assert rules.debounces["hot"] == (5.0 if hw_config else 4.5)
     rule_file, _ = read(GOOD.replace(", default: 45", ""))
     findings = Findings()
     compile_rules(rule_file, {}, findings)

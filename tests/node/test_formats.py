@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from apis_rules.decide.rule_files import bundled_rules
 from apis_rules.errors import InputError
 from apis_rules.node.messages import UnitReport
 from apis_rules.node.reference import KEY, join_community, reference_of
-from apis_rules.node.rule_files import bundled_rules
 from apis_rules.node.state_dir import FileStateStore
 from apis_rules.ports.memory import MemoryCommunity
 from apis_rules.ports.state import Write

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apis_rules.decide.rule_files import bundled_rules, declare_rules
 from apis_rules.documents.reading import load_policy, load_scenario, parse_policy
 from apis_rules.documents.versions import KeptFile, VersionStore
 from apis_rules.documents.watched import read_contents
 from apis_rules.node.identity import Documents
 from apis_rules.node.reference import KEY, join_community, read_reference, reference_of
-from apis_rules.node.rule_files import bundled_rules, declare_rules
 from apis_rules.node.surroundings import NodeFiles
 from apis_rules.ports.state import Write
 from apis_rules.ports.virtual_time import run_virtual

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         raise refusal(Location(str(args.config)), "AR720", str(error), hint) from error
     for direction, claim, runs in claims:
         print(f"{direction:9}  {claim.ampere:5g} A  {claim.owner}{'' if runs else '  does not run'}")
-    if not claims:
+    if not config.battery_capacity_management.enabled:
+        print(f"{config.unit_id} claims nothing: batteryCapacityManagement.enabled is false, so its battery is its own")
+    elif not claims:
         print("nobody claims this battery")
     return 0

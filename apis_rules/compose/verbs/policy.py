@@ -41,11 +41,11 @@ def run(args: argparse.Namespace) -> int:
     """Print, compare, or publish; 1 where a node that runs does not go by what was published."""
     from apis_rules.compose.look import with_last_run
     from apis_rules.compose.publish import find_reference, plan_publication, publish, until_in_force
+    from apis_rules.decide.rule_files import declare_rules
     from apis_rules.documents.diagnostics import Location
     from apis_rules.documents.reading import load_policy
     from apis_rules.documents.source import refusal
     from apis_rules.documents.watched import read_contents
-    from apis_rules.node.rule_files import declare_rules
 
     async def show(onlooker: Onlooker) -> int:
         reference, _ = await find_reference(onlooker)

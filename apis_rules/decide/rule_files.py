@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.decide import error_catalogue
 from apis_rules.decide.folder import combine_rules
-from apis_rules.documents.diagnostics import Findings, Location
+from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.kinds import Kind, recognise
 from apis_rules.documents.load import parse_document
 from apis_rules.documents.model import canonical_hash
 from apis_rules.documents.versions import KeptFile
@@ -75,7 +77,8 @@ def declare_rules(own: Contents) -> DeclaredRules:
     """Return the bundled rules with the files of *own* in front of them.
 
     Raises:
-        InputError: with everything that is wrong with any file; AR267 where nothing answers a question that is asked.
+        InputError: with everything that is wrong with any file. Files that pass answer every question: each of them
+            one that is asked, and no two the same.
     """
     findings = Findings()
     bundled = read_contents(data_dir("rules"))
@@ -84,11 +87,8 @@ def declare_rules(own: Contents) -> DeclaredRules:
         questions = combine_rules(bundled, own)
     except InputError as error:
         findings.extend(error.diagnostics)
-    else:
-        for question in (q for q in ASKED if q not in questions):
-            place = next((str(path) for path in own if path.stem == question), question)
-            message = f"no file answers the question {question!r} any more"
-            findings.error(Location(place), "AR267", message, "a file in front of a bundled one answers the same")
+    for name, (path, content) in _by_name(own).items():
+        _only_in_errors(name, path, content, findings)
     errors = _errors({**_by_name(bundled), **_by_name(own)}.get(ERRORS), findings)
     if findings.failed:
         raise InputError(findings.sorted())
@@ -98,6 +98,17 @@ def declare_rules(own: Contents) -> DeclaredRules:
 
 def _by_name(contents: Contents) -> dict[str, tuple[Path, str | InputError]]:
     return {path.stem: (path, content) for path, content in contents.items()}
+
+
+def _only_in_errors(name: str, path: Path, content: str | InputError, findings: Findings) -> None:
+    """Refuse a catalogue of errors by another name, which nobody would read (AR264)."""
+    if name == ERRORS or not isinstance(content, str):
+        return
+    with contextlib.suppress(InputError):  # the reader of rule files has said so
+        document = parse_document(content, str(path), Findings())
+        if recognise(document.value) is Kind.ERRORS:
+            message = f"the catalogue of errors is read from errors.yaml, not from {path.name}"
+            findings.error(document.key_location(("errors",)), "AR264", message, "call the file errors.yaml")
 
 
 def _errors(found: tuple[Path, str | InputError] | None, findings: Findings) -> dict[str, CataloguedError]:
