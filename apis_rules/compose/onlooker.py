@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from apis_rules.compose.kept import read_understood
-from apis_rules.compose.overview import look_at
+from apis_rules.compose.overview import Reports, look_at
 from apis_rules.errors import InputError
 from apis_rules.node.controller import DATA_KEY
 from apis_rules.node.messages import MASTER_KEY, UnitReport
@@ -57,6 +57,7 @@ class Onlooker:
         self.times = community.times
         self.records = records
         self.units = units
+        self._reports = Reports(units)
         self._policy = policy
         self._in_force = (0, tuple(members), default_mode)
         self.finished: deque[DealRecord] = deque(maxlen=KEPT_DEALS)
@@ -103,7 +104,7 @@ class Onlooker:
 
     def overview(self) -> Overview:
         """Return the community as it looks now."""
-        return look_at(self.records, self.units, self.members, self.default_mode)
+        return look_at(self.records, self._reports, self.members, self.default_mode)
 
     def keep_deals(self, limit: int) -> None:
         """Keep so many final records from now on."""

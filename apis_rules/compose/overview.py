@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -108,10 +107,41 @@ class Overview:
         return document
 
 
-def look_at(records: Records, units: View, members: tuple[str, ...], default_mode: str) -> Overview:
+class Reports:
+    """What the units have published last; each report is read once."""
+
+    def __init__(self, units: View) -> None:
+        self._units = units
+        self._read: dict[str, tuple[bytes, UnitReport | None]] = {}
+
+    def latest(self) -> dict[str, UnitReport]:
+        """Return unit id → report, of those that are present."""
+        entries = self._units.entries(DATA_KEY)
+        self._read = {key: self._once(key, entry.value or b"") for key, entry in entries.items()}
+        return {report.unit_id: report for _, report in self._read.values() if report is not None}
+
+    def _once(self, key: str, value: bytes) -> tuple[bytes, UnitReport | None]:
+        known = self._read.get(key)
+        if known is not None and known[0] == value:
+            return known
+        try:
+            return value, UnitReport.from_json(value)
+        except ValidationError:
+            return value, None  # a program of another version; its own status will show it
+
+    def master(self) -> MasterReport | None:
+        """Return what the Grid Master says."""
+        value = self._units.get(MASTER_KEY).value
+        try:
+            return None if value is None else MasterReport.from_json(value)
+        except ValidationError:
+            return None
+
+
+def look_at(records: Records, units: Reports, members: tuple[str, ...], default_mode: str) -> Overview:
     """Put together what the views of ``ctl`` and ``unit`` show."""
-    reports = _reports(units)
-    master = _master(units)
+    reports = units.latest()
+    master = units.master()
     grid, _ = records.grid()
     locks = records.locks()
     mode = records.mode()
@@ -142,30 +172,6 @@ def look_at(records: Records, units: View, members: tuple[str, ...], default_mod
 def tell_trouble(unit_id: str, trouble: str) -> str:
     """Say that a node is degraded, and by what."""
     return f"{unit_id} is degraded: {trouble}; it keeps trying"
-
-
-def _reports(units: View) -> dict[str, UnitReport]:
-    found = {}
-    for entry in units.entries(DATA_KEY).values():
-        try:
-            report = _read_report(entry.value or b"")
-        except ValidationError:
-            continue  # a program of another version; its own status will show it
-        found[report.unit_id] = report
-    return found
-
-
-@lru_cache(maxsize=512)
-def _read_report(value: bytes) -> UnitReport:
-    return UnitReport.from_json(value)
-
-
-def _master(units: View) -> MasterReport | None:
-    value = units.get(MASTER_KEY).value
-    try:
-        return None if value is None else MasterReport.from_json(value)
-    except ValidationError:
-        return None
 
 
 def _unit_line(name: str, report: UnitReport | None, excluded: str | None, holder: str | None) -> UnitLine:

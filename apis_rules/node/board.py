@@ -21,7 +21,7 @@ from apis_rules.ports.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from apis_rules.node.changes import Changes, What
@@ -86,6 +86,10 @@ class Board:
     def changes(self, *names: What) -> Changes:
         """Yield the name of each change from now on, of all or of those that are named."""
         return self._changes.open(*names)
+
+    def on_change(self, tell: Callable[[What], None], *names: What) -> None:
+        """Call *tell* at once at each change of these names, for as long as the node lives."""
+        self._changes.call(tell, *names)
 
     def unit_time_s(self) -> float:
         """Return what the unit clock shows now, in seconds of its local date since 1970."""

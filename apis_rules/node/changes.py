@@ -13,6 +13,8 @@ from apis_rules.node.records import DEAL, EPOCH, GRID, LOCK, MODE, SUSTAIN, pars
 from apis_rules.ports.types import Deal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from apis_rules.node.records import Records
     from apis_rules.ports.state import Entry
 
@@ -57,9 +59,10 @@ class Changes:
 
 
 class AllChanges:
-    """All present readers. One that nobody holds any more is forgotten."""
+    """All present readers. One that nobody holds any more is forgotten; who is called back stays."""
 
     def __init__(self) -> None:
+        self._called: dict[What, list[Callable[[What], None]]] = {what: [] for what in get_args(What)}
         self._readers: dict[What, list[weakref.ref[Changes]]] = {what: [] for what in get_args(What)}
 
     def open(self, *names: What) -> Changes:
@@ -70,8 +73,15 @@ class AllChanges:
             self._readers[what].append(weakref.ref(changes))
         return changes
 
+    def call(self, tell: Callable[[What], None], *names: What) -> None:
+        """Call *tell* at once at each change of these names: who has only a flag to set needs no task of its own."""
+        for what in names:
+            self._called[what].append(tell)
+
     def put(self, what: What) -> None:
         """Tell whoever reads this name."""
+        for tell in self._called[what]:
+            tell(what)
         for reader in self._readers[what]:
             changes = reader()
             if changes is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.5
+NOTHING: Final = Sustain(until_utc_s=0.0, reason="")
 
 
 class CommunityStop:
@@ -37,7 +38,7 @@ class CommunityStop:
         self.reaction: Reaction | None = None
         self._ports = ports
         self._board = board
-        self._owed = Sustain(until_utc_s=0.0, reason="")
+        self._owed = NOTHING
         self._mode_reason: str | None = None
         self._mode_revision = 0
         self._more = asyncio.Event()
@@ -81,8 +82,9 @@ class CommunityStop:
         while True:
             self._more.clear()
             await self._settle()
+            owes = self._mode_reason is not None or self._owed != NOTHING
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(LOOK_S if owes else None):
                     await self._more.wait()
 
     async def _settle(self) -> None:
@@ -96,7 +98,7 @@ class CommunityStop:
                 record = ModeRecord(mode=OperationMode.STOP, reason=self._mode_reason)
                 await self._ports.ctl.write(Write(MODE, record.to_json(), records.entry(MODE).at))
                 self._mode_reason = None
-            await self._write_sustain(records.sustain() or Sustain(until_utc_s=0.0, reason=""))
+            await self._write_sustain(records.sustain() or NOTHING)
         except PortError as error:
             # Looked at again soon, also by a store that is full; the records show what is true.
             log.debug("the community's stop is not written down yet: %s", error)

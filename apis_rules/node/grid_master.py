@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from apis_rules.charts.master import MasterPlan
     from apis_rules.charts.master.planner import Planner
     from apis_rules.node.board import Board
+    from apis_rules.node.changes import What
     from apis_rules.node.continuity import Continuity
     from apis_rules.node.errors import Errors
     from apis_rules.node.global_safety import GlobalSafety
@@ -129,8 +130,8 @@ class GridMaster:
             self._ports.commands.outcomes() as outcomes,
         ):
             self._tasks = tasks
+            self._board.on_change(self._hear_board, "records", "deals", "others")
             tasks.create_task(self._watch_lease())
-            tasks.create_task(self._watch_board())
             tasks.create_task(self._hear_outcomes(outcomes))
             await self._loop()
 
@@ -341,11 +342,10 @@ class GridMaster:
                 self._free_since_s = self._ports.clock.now_s()
             self._wake.set()
 
-    async def _watch_board(self) -> None:
-        async for what in self._board.changes("records", "deals", "others"):
-            if what == "records" or self._reign is not None:
-                self._wake.set()
-            self._look_at_reaction()
+    def _hear_board(self, what: What) -> None:
+        if what == "records" or self._reign is not None:
+            self._wake.set()
+        self._look_at_reaction()
 
     def _look_at_reaction(self) -> None:
         """Where another node is master, what its records show of a stop is enough: whoever follows goes on with it."""

@@ -30,7 +30,7 @@ EPOCH: Final = "gm.epoch"
 DEAL: Final = "deal."
 LOCK: Final = "lock."
 STOP: Final = "stop."
-WATCHED: Final = ("gm.", GRID, ACTIVE, DEAL, LOCK, STOP, MODE, SUSTAIN)
+WATCHED: Final = (EPOCH, GRID, ACTIVE, DEAL, LOCK, STOP, MODE, SUSTAIN)
 
 M = TypeVar("M", bound=WireModel)
 
@@ -229,9 +229,12 @@ def _shared(table: type[T], entries: Mapping[str, Entry]) -> T:
     return cast("T", _TABLES[key])
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _read(kind: type[M], value: bytes) -> M:
-    """Read a record; where many nodes live in one process, each value is read once for all of them."""
+    """Read a record; where many nodes live in one process, each value is read once for all of them.
+
+    All of them read it at the same moment, so a few are enough: what is kept beyond that is a small board's memory.
+    """
     return kind.from_json(value)
 
 

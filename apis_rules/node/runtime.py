@@ -35,6 +35,7 @@ from apis_rules.ports.types import ConverterMode, DcdcData
 
 if TYPE_CHECKING:
     from apis_rules.charts import Machine, Timers
+    from apis_rules.node.changes import What
     from apis_rules.node.compiled import Compiled
     from apis_rules.node.identity import Documents, Identity
     from apis_rules.node.surroundings import Surroundings
@@ -172,6 +173,7 @@ class Node:
             bus.serve(unit_id, messages.SET_MODE, services.local_mode.set),
         ):
             self._tasks = tasks
+            services.board.on_change(self._look_again, "records", "unit", "mode", "life", "master", "documents")
             tasks.create_task(services.supervisor.run())
             tasks.create_task(services.errors.run())
             tasks.create_task(services.continuity.run())
@@ -183,7 +185,6 @@ class Node:
                 period_s = self.documents.config.watchdog.period_s
                 tasks.create_task(keep_quiet(self._around.ping, period_s, lambda: services.supervisor.all_alive))
             tasks.create_task(self._pump_records(records, services))
-            tasks.create_task(self._pump_board(services))
             tasks.create_task(self._give_up())
             if not self._refusal:
                 tasks.create_task(self._refresher(services).run())
@@ -346,9 +347,9 @@ class Node:
             services.mediator.forget_agreed()
             services.board.changed(sorter.sort(entry))
 
-    async def _pump_board(self, services: Services) -> None:
-        async for _ in services.board.changes("records", "unit", "mode", "life", "master", "documents"):
-            self._changed.set()
+    def _look_again(self, what: What) -> None:
+        _ = what
+        self._changed.set()
 
     async def _asked_to_end(self, body: bytes) -> bytes:
         self.terminate()

@@ -88,7 +88,7 @@ class StateLease:
 
     async def changes(self) -> AsyncIterator[LeaseState]:
         """Yield the state when it is first known and whenever it changes."""
-        async with self._state.watch("gm.") as view:
+        async with self._state.watch(LEASE_KEY, EPOCH_KEY) as view:
             changes = view.changes()
             await view.wait_fresh()
             last = _state_of(view.get(LEASE_KEY), view.get(EPOCH_KEY))

@@ -188,11 +188,14 @@ class Mirror:
         )
 
     async def _next(self, arrived: asyncio.Queue[Msg | None]) -> Msg:
-        try:
-            async with asyncio.timeout(self.times.fresh_s):
-                message = await arrived.get()
-        except TimeoutError:
-            raise _Doubt("the server is silent") from None
+        if arrived.empty():
+            try:
+                async with asyncio.timeout(self.times.fresh_s):
+                    message = await arrived.get()
+            except TimeoutError:
+                raise _Doubt("the server is silent") from None
+        else:
+            message = arrived.get_nowait()
         if message is None:
             raise _Doubt("the connection changed")
         self._heard_at_s = self.clock.now_s()
