@@ -25,6 +25,7 @@ from apis_rules.documents.versions import FOLDER, KeptFile
 from apis_rules.documents.watched import read_contents
 from apis_rules.file_lock import Locked, file_lock
 from apis_rules.node.identity import Documents, Identity
+from apis_rules.node.local_mode import FILE as LOCAL_MODE_FILE
 from apis_rules.node.reference import join_community, reference_of
 from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import FileStateStore
@@ -157,6 +158,7 @@ async def open_node(
                 files=NodeFiles(
                     kept_file(site.hw_config), kept_file(site.scenario), kept_file(site.policy), own, folder / FOLDER
                 ),
+                inherited_mode=mode_of_apis_main(config, Path(tempfile.gettempdir())),
                 displaced=lambda: community.displaced,
             )
 
@@ -193,6 +195,18 @@ class _TimesInForce:
     @property
     def attempts(self) -> int:
         return self._documents.policy.controller.retry_limit
+
+
+def mode_of_apis_main(config: Config, temporary: Path) -> bytes | None:
+    """Return the unit's own mode as apis-main has left it at ``stateFileFormat``, None where there is none.
+
+    A unit that was stopped there must not begin to trade because another program runs it.
+    """
+    file = Path(config.state_file_format.replace("{tmpdir}", str(temporary)).replace("%s", LOCAL_MODE_FILE))
+    try:
+        return file.read_bytes()[:100]
+    except OSError:
+        return None
 
 
 def own_rules(config: Loaded[Config]) -> Path | None:

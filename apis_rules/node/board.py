@@ -127,6 +127,11 @@ class Board:
         return record.mode if record else OperationMode(self.documents.policy.operation_mode)
 
     @property
+    def joined(self) -> bool:
+        """Whether this node takes part in the community."""
+        return not self.allowed.isdisjoint(("deal", "master"))
+
+    @property
     def why_leaving(self) -> str:
         """Why this unit ends its deals; of a mode of the community in the words that the Grid Master uses for it."""
         if self.draining:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.charts.modes import LOCAL_MODES
@@ -13,16 +14,25 @@ if TYPE_CHECKING:
     from apis_rules.node.board import Board
     from apis_rules.node.state_dir import StateStore
 
+log = logging.getLogger(__name__)
+
 FILE: Final = "operationMode"
 
 
 class LocalModeKeeper:
-    """Keeps the unit's own mode on the board and on the disk."""
+    """Keeps the unit's own mode on the board and on the disk.
 
-    def __init__(self, board: Board, store: StateStore) -> None:
+    Args:
+        inherited: what apis-main has kept as the unit's own mode; it counts until one is set here.
+    """
+
+    def __init__(self, board: Board, store: StateStore, inherited: bytes | None = None) -> None:
         self._board = board
         self._store = store
         content = store.load(FILE)
+        if content is None and inherited:
+            content = inherited
+            log.info("the unit's own mode is taken over from apis-main: %s", content.decode(errors="replace").strip())
         word = content.decode(errors="replace").strip() if content else ""
         # A file that somebody has spoiled must not let a unit trade that was stopped.
         board.local_mode = (

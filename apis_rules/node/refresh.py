@@ -111,6 +111,7 @@ class Refresher:
         self._own: Reference | None = None
         self._seen_revision = -1
         self._left = False
+        self._versioned = False
         self._wake = asyncio.Event()
         self._kept = _kept(self._files)
         self._sources = _sources(self._files)
@@ -123,10 +124,12 @@ class Refresher:
         """Look again and again, and follow the reference, until cancelled."""
         async with self._state.watch(KEY) as view, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hear(view))
-            await self._keep_version()
             self._board.goes_by = self._reference().hash
             while True:
                 self._progress.beat()
+                # What a node that may not join was started with was never in force.
+                if not self._versioned and self._board.joined:
+                    await self._keep_version()
                 self._wake.clear()
                 await self._follow(view)
                 await self._look_at_files()
@@ -311,6 +314,7 @@ class Refresher:
     async def _keep_version(self) -> None:
         if self._files is None:
             return
+        self._versioned = True
         store = VersionStore(Path(self._files.versions))
         files = [*self._kept.values(), *self._documents.rules.own]
         since = format_utc(self._board.clock.utc_s())

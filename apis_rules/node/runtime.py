@@ -26,11 +26,13 @@ from apis_rules.errors import ApisRulesError, Outage, PortError, leaves
 from apis_rules.node import messages
 from apis_rules.node.changes import Sorter
 from apis_rules.node.compiled import compile_life
+from apis_rules.node.controller import DATA_KEY
 from apis_rules.node.last_stop import bring_to_wait
 from apis_rules.node.records import WATCHED, Records
 from apis_rules.node.refresh import Refresher
 from apis_rules.node.services import STALL_S, Services
 from apis_rules.node.watchdog import keep_quiet
+from apis_rules.ports.state import Write
 from apis_rules.ports.types import ConverterMode, DcdcData
 
 if TYPE_CHECKING:
@@ -316,6 +318,9 @@ class Node:
         await services.grid_master.until_halted(self._around.times.limit_s)
         if self.at_rest:
             services.battery.leave()
+            # Nobody need wait for what it has published to grow old.
+            with contextlib.suppress(PortError):
+                await self._ports.community.unit.write(Write(DATA_KEY + self.identity.unit_id, None))
 
     def _join(self, services: Services) -> None:
         for service in (

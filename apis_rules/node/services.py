@@ -51,7 +51,7 @@ class Services:
         self.rules = open_rules(documents)
         self.board = Board(identity, documents, records, community.clock)
         self.narration = Narration(self.board)
-        self.local_mode = LocalModeKeeper(self.board, around.store)
+        self.local_mode = LocalModeKeeper(self.board, around.store, around.inherited_mode)
         self.supervisor = Supervisor(community.clock)
         self.life_progress = self.supervisor.watch("life", STALL_S + around.times.limit_s)
         self.errors = Errors(Catalogue(documents, self.rules), community, self.board)

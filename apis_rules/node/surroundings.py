@@ -45,6 +45,7 @@ class Surroundings:
         temporary: stands for ``{tmpdir}`` in file formats.
         ping: asks once for the page of the hardware watchdog; None where the config names none.
         refusal: why this node may not join, known before it was started; empty where nothing is known against it.
+        inherited_mode: the unit's own mode as apis-main has kept it, None where it has not.
         displaced: whether another instance has taken the unit id: the converter is that one's business then.
     """
 
@@ -58,4 +59,5 @@ class Surroundings:
     ping: Callable[[], Awaitable[None]] | None = None
     work: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread
     files: NodeFiles | None = None
+    inherited_mode: bytes | None = None
     displaced: Callable[[], bool] = lambda: False

@@ -279,6 +279,10 @@ class Supervisor:
         while now_s() < until_s and (self._to_guard or not all(guard.over for guard in self._guards.values())):
             self._selector.select(LOOK_S)
             self._look_after_rest(now_s())
+            for guard in self._guards.values():
+                # From now on another instance may take the unit over, which no lock of this machine tells of.
+                if guard.over:
+                    guard.end()
             if self._asked > max(asked, 1):
                 for guard in self._guards.values():
                     guard.hurry()

@@ -102,3 +102,24 @@ def test_a_unit_is_found_in_the_state_folder(state: Path, tmp_path: Path, capfd:
     said = capfd.readouterr().err
     assert "several communities" in said
     assert str(root / "two" / "cluster" / "E001") in said
+
+
+def test_a_rollback_never_writes_into_another_folder(
+    state: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two folders with one unit id may share a state folder: only versions of the files in force are written back."""
+    old = (tmp_path / "scenario.json").read_text()
+    (tmp_path / "copy").mkdir()
+    mine = tmp_path / "copy" / "scenario.json"
+    mine.write_text('{"a": 4}')
+    store = VersionStore(state / "versions")
+    store.record([KeptFile(str(mine), '{"a": 4}', "sha256:4" + "a" * 63)], "2026-06-09T12:00:00.000Z")
+    assert main(["rollback", "--state", str(state)]) == 2
+    assert "of its files" in capfd.readouterr().err
+    assert main(["rollback", "--state", str(state), "--to", "2aaa"]) == 2
+    assert f"version 3 is of other files than the ones in force: {tmp_path}" in capfd.readouterr().err
+    assert (tmp_path / "scenario.json").read_text() == old
+    store.record([KeptFile(str(mine), '{"a": 5}', "sha256:5" + "a" * 63)], "2026-06-10T12:00:00.000Z")
+    mine.write_text('{"a": 5}')
+    assert main(["rollback", "--state", str(state)]) == 0
+    assert mine.read_text() == '{"a": 4}'

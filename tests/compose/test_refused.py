@@ -127,6 +127,8 @@ def test_a_driver_that_is_not_there_is_refused(folder: Path, server: Server) -> 
     said = refused(folder, "E004", "--nats", server.url)
     assert "AR703" in said
     assert "the driver does not answer" in said
+    told = ask("history", "--unit", "E004", "--state-dir", folder / "state", expect=2)
+    assert "nothing is kept of a unit E004" in told, "what it was started with was never in force"
 
 
 def test_a_policy_that_differs_is_refused(houses: Houses, folder: Path, server: Server) -> None:

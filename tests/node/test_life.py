@@ -110,6 +110,7 @@ async def one_ends(*, holder: bool) -> None:
         terminate(w, unit_id)
         await w.until(lambda: exit_code(w, unit_id) == 0, 20, "exit 0")
         assert w.mode(unit_id) == "WAIT"
+        assert f"data.{unit_id}" not in w.store.unit.keys("data."), "it is shown as away at once"
         assert not own & set(w.records.deals())
         w.houses[unit_id].node = None
         await w.until(lambda: others <= {r.deal_id for r in w.final_records}, 60, "the others' deal ends")

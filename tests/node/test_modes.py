@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from apis_rules.compose.steer import set_mode
+from apis_rules.node.local_mode import LocalModeKeeper
+from apis_rules.node.state_dir import MemoryStateStore
 from apis_rules.ports.types import ConverterMode, Level, OperationMode
 from apis_rules.ports.virtual_time import run_virtual
 from tests.node.world import SMALL_DEALS, World, operator, world
@@ -166,3 +169,31 @@ def test_who_asks_and_who_accepts(
             assert bool(w.records.deals()) is not bool(trading)
 
     run_virtual(main())
+
+
+def keeper_of(kept: bytes | None, inherited: bytes | None) -> OperationMode | None:
+    store = MemoryStateStore()
+    if kept is not None:
+        run_virtual(store.save("operationMode", kept, durable=True))
+    board: Any = SimpleNamespace(local_mode=None)
+    LocalModeKeeper(board, store, inherited)
+    mode: OperationMode | None = board.local_mode
+    return mode
+
+
+@pytest.mark.parametrize(
+    ("kept", "inherited", "mode"),
+    [
+        (None, None, None),
+        (None, b"heteronomous", H),
+        (None, b"stop\n", S),
+        (None, b"\xff", S),
+        (b"", b"stop", None),
+        (b"heteronomous", b"stop", H),
+    ],
+)
+def test_a_units_own_mode_is_taken_over_once(
+    kept: bytes | None, inherited: bytes | None, mode: OperationMode | None
+) -> None:
+    """What apis-main has kept counts until a mode is set here; taken away here, it does not come back."""
+    assert keeper_of(kept, inherited) is mode

@@ -94,3 +94,24 @@ def test_a_lock_that_cannot_be_made_is_answered(tmp_path: Path) -> None:
     assert server.keep(["nats-server"], str(tmp_path / "log"), str(tmp_path / "file" / "lock"), 0.0)
     assert server.pid == 0
     server.stop()
+
+
+def test_a_converter_that_was_seen_to_wait_is_left_alone_at_the_end(tmp_path: Path) -> None:
+    """While another one is still looked after, somebody else may take this unit over: it is looked at no more."""
+    supervisor = Supervisor(["--version"], 0, needs_scratch=False)
+    over, other = Guard(orders(tmp_path), lambda _: None), Guard(orders(tmp_path), lambda _: None)
+    over._over.set()
+    supervisor._guards = {"E001": over, "E002": other}
+    supervisor._units = {"E001": over.orders, "E002": other.orders}
+    looks = iter(range(3))
+
+    def look(_at_s: float) -> None:
+        if next(looks, None) is None:
+            assert over._ended.is_set()
+            assert not other._ended.is_set()
+            other._over.set()
+
+    supervisor._look_after_rest = look  # type: ignore[method-assign]
+    assert supervisor._last_duty(1) == 1
+    assert other._ended.is_set()
+    guards_ended(supervisor)

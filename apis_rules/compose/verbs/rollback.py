@@ -69,11 +69,21 @@ def _version(store: VersionStore, wanted: str | None) -> Version:
         found = store.find(wanted)
         if found is None:
             refuse("--to", f"no version has a hash that begins with {wanted!r}", "apis-rules history lists them")
+        if not _is_of_same_files(found, store.history()[0]):
+            files = ", ".join(kept.path for kept in found.files)
+            refuse("--to", f"version {found.number} is of other files than the ones in force: {files}",
+                   "a run of another folder has kept it in the same state folder; nothing is written")  # fmt: skip
         return found
-    versions = store.history()
-    if len(versions) < 2:
-        refuse("--state", "there is no version before the one in force", "apis-rules history lists them")
-    return versions[1]
+    in_force, *before = store.history() or (None,)
+    fitting = [version for version in before if in_force and _is_of_same_files(version, in_force)]
+    if not fitting:
+        refuse("--state", "there is no version before the one in force, of its files", "apis-rules history lists them")
+    return fitting[0]
+
+
+def _is_of_same_files(version: Version, in_force: Version) -> bool:
+    """Whether both were read from the same place; two folders with one unit id may share a state folder."""
+    return not {kept.path for kept in version.files}.isdisjoint(kept.path for kept in in_force.files)
 
 
 def _is_policy(kept: KeptFile) -> bool:
