@@ -169,13 +169,9 @@ class Dynamics:
             return
         self._limits = (low, high)
         extra = effects.foreign
-        sources = Sources(
-            np.concatenate([self.node, extra.node]),
-            np.concatenate([conductance, extra.conductance_s]),
-            np.concatenate([v0, extra.v0]),
-            np.concatenate([low, extra.low_a]),
-            np.concatenate([high, extra.high_a]),
-        )
+        sources = Sources(self.node, conductance, v0, low, high)
+        if extra.node.size:
+            sources = sources.with_more(extra)
         before = state.node_v
         state.node_v, current = self.network.step(before, dt_s, sources)
         state.unit_a = current[: len(self.node)]

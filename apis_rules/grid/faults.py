@@ -163,6 +163,8 @@ class FaultBoard:
 
     def on(self, unit: str, kind: FaultKind) -> Fault | None:
         """Return the fault of *kind* that *unit* has now, if any."""
+        if not self._planned:
+            return None
         return next((f for f in self.active() if f.kind is kind and f.unit == unit), None)
 
     def disturbs(self, unit: str) -> bool:
@@ -171,6 +173,8 @@ class FaultBoard:
 
     def next_change_s(self) -> float:
         """Return the next time at which a fault begins or ends; infinity without any."""
+        if not self._planned:
+            return math.inf
         times = (t for p in self._planned.values() for t in (p.from_s, p.until_s) if t > self.now_s)
         return min(times, default=math.inf)
 
@@ -179,7 +183,8 @@ class FaultBoard:
         if self.next_change_s() <= now_s:
             self.version += 1
         self.now_s = now_s
-        self._planned = {n: p for n, p in self._planned.items() if p.until_s > now_s}
+        if self._planned:
+            self._planned = {n: p for n, p in self._planned.items() if p.until_s > now_s}
 
     def newly_begun(self) -> list[Fault]:
         """Return the active faults that no earlier call returned."""

@@ -56,6 +56,10 @@ class LineEnergies:
     foreign_wh: float
 
 
+_NAMES: Final = [entry.name for entry in fields(UnitEnergies)]
+_BATTERY_SIDE: Final = [_NAMES.index("battery_side_in_wh"), _NAMES.index("battery_side_out_wh")]
+
+
 class Ledger:
     """Sums of powers over time."""
 
@@ -74,6 +78,11 @@ class Ledger:
     def of_unit(self, unit: int) -> UnitEnergies:
         """Return the sums of one unit."""
         return UnitEnergies(*(float(x) for x in self._units[:, unit]))
+
+    def battery_side_wh(self) -> Floats:
+        """Return what each unit's converter has taken from its battery and given to it, added up."""
+        result: Floats = self._units[_BATTERY_SIDE].sum(axis=0)
+        return result
 
     def of_lines(self) -> LineEnergies:
         """Return the sums of the lines."""

@@ -100,6 +100,8 @@ class Grid:
         self._effects = self._present_effects()
         self._tick = 0
         self._pace = 1
+        self._seen_at: tuple[int, int] | None = None
+        self._seen: dict[str, UnitState] = {}
         self._start()
 
     # --- time -------------------------------------------------------------------------------------------------
@@ -248,6 +250,13 @@ class Grid:
 
     def unit(self, unit_id: str) -> UnitState:
         """Return one unit as it truly is. Raises ``KeyError`` for an unknown one."""
+        if self._seen_at != self.stamp:
+            self._seen_at, self._seen = self.stamp, {}
+        if unit_id not in self._seen:
+            self._seen[unit_id] = self._look_at(unit_id)
+        return self._seen[unit_id]
+
+    def _look_at(self, unit_id: str) -> UnitState:
         k, state = self._number[unit_id], self._state
         c, flows = state.converters, state.flows
         share = float(state.stored_wh[k] / self._dynamics.batteries.capacity_wh[k])
@@ -301,6 +310,10 @@ class Grid:
     def energies(self, unit_id: str) -> UnitEnergies:
         """Return the true energies of one unit since the grid was made."""
         return self._dynamics.ledger.of_unit(self._number[unit_id])
+
+    def battery_side_wh(self) -> Floats:
+        """Return, for each unit, the energy that its converter has moved so far, both directions added up."""
+        return self._dynamics.ledger.battery_side_wh()
 
     def line_energies(self) -> LineEnergies:
         """Return the true energies of the lines since the grid was made."""

@@ -45,6 +45,16 @@ class Sources:
     low_a: Floats
     high_a: Floats
 
+    def with_more(self, others: Sources) -> Sources:
+        """Return these and *others* behind them."""
+        return Sources(
+            np.concatenate([self.node, others.node]),
+            np.concatenate([self.conductance_s, others.conductance_s]),
+            np.concatenate([self.v0, others.v0]),
+            np.concatenate([self.low_a, others.low_a]),
+            np.concatenate([self.high_a, others.high_a]),
+        )
+
 
 @dataclass(slots=True)
 class Network:

@@ -37,9 +37,9 @@ class DealMeters:
         if ctl.revision != self._revision:
             self._revision = ctl.revision
             self._look_at_deals()
+        moved_wh = dict(zip(grid.unit_ids, grid.battery_side_wh().tolist(), strict=True)) if self._deals_of else {}
         for unit_id, deal_ids in self._deals_of.items():
-            energies = grid.energies(unit_id)
-            now_wh = energies.battery_side_in_wh + energies.battery_side_out_wh
+            now_wh = moved_wh[unit_id]
             share_wh = (now_wh - self._before.get(unit_id, now_wh)) / len(deal_ids)
             self._before[unit_id] = now_wh
             for deal_id in deal_ids:

@@ -35,11 +35,13 @@ class ProcessDevice:
         call = getattr(self._device, name)
 
         async def while_alive(*args: Any, **kwargs: Any) -> Any:
-            await self._goes.wait()
+            if not self._goes.is_set():
+                await self._goes.wait()
             if self.dead:
                 raise Outage("this process is dead")
             answer = await call(*args, **kwargs)
-            await self._goes.wait()
+            if not self._goes.is_set():
+                await self._goes.wait()
             return answer
 
         return while_alive

@@ -43,9 +43,14 @@ class _Listener:
 
 @dataclass(slots=True)
 class Exchange:
-    """Where all messages of a community meet."""
+    """Where all messages of a community meet.
 
-    servers: list[_Server] = field(default_factory=list)
+    Attributes:
+        servers: by verb.
+        listeners: by topic.
+    """
+
+    servers: defaultdict[str, list[_Server]] = field(default_factory=lambda: defaultdict(list))
     listeners: defaultdict[str, list[_Listener]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -60,7 +65,7 @@ class MemoryBus:
         """Ask one unit and return its answer."""
         _check(body, unit_id, verb)
         fault = await self._leave("ask")
-        servers = [s for s in self._exchange.servers if (s.unit_id, s.verb) == (unit_id, verb) and s.line.reachable]
+        servers = [s for s in self._exchange.servers[verb] if s.unit_id == unit_id and s.line.reachable]
         if not servers:
             raise Refused(f"{unit_id} does not answer {verb}")
         answers: asyncio.Queue[Answer] = asyncio.Queue()
@@ -85,7 +90,7 @@ class MemoryBus:
         _check(body, verb)
         await self._leave("ask")
         arrived: asyncio.Queue[Answer] = asyncio.Queue()
-        for server in [s for s in self._exchange.servers if s.verb == verb and s.line.reachable]:
+        for server in [s for s in self._exchange.servers[verb] if s.line.reachable]:
             self._put_to(server, body, arrived.put_nowait)
         answers: list[bytes] = []
         try:
@@ -115,11 +120,11 @@ class MemoryBus:
         _check(b"", unit_id, verb)
         async with asyncio.TaskGroup() as tasks:
             server = _Server(unit_id, verb, handler, self._line, tasks)
-            self._exchange.servers.append(server)
+            self._exchange.servers[verb].append(server)
             try:
                 yield
             finally:
-                self._exchange.servers.remove(server)
+                self._exchange.servers[verb].remove(server)
 
     @asynccontextmanager
     async def listen(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -145,7 +150,7 @@ class MemoryBus:
 
     def _put_to(self, server: _Server, body: bytes, answer: Callable[[Answer], None]) -> None:
         def arrive() -> None:
-            if server in self._exchange.servers:
+            if server in self._exchange.servers[server.verb]:
                 server.tasks.create_task(self._serve_one(server, body, answer))
 
         self._after_travel(server.line, arrive)

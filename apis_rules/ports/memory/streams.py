@@ -110,7 +110,7 @@ class MemoryStreams:
         grown = log.grown.open(first=[None])
         next_seq = max(1, from_seq)
         async for _ in grown:
-            while (message := await self._fetch(log, next_seq)) is not None:
+            while next_seq <= log.last_seq and (message := await self._fetch(log, next_seq)) is not None:
                 next_seq = message.seq + 1
                 if subject is None or message.subject == subject:
                     yield message
