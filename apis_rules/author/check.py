@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from apis_rules.charts.values import broken_times, place_of
 from apis_rules.decide.decision import compile_rules
 from apis_rules.decide.rule_files import DeclaredRules, declare_rules
 from apis_rules.documents import reading
-from apis_rules.documents.community import Site, check_neighbours, check_site, resolve
+from apis_rules.documents.community import Site, check_endpoints, check_neighbours, check_site, resolve
 from apis_rules.documents.config import Config
 from apis_rules.documents.diagnostics import Diagnostic, Findings, Location
 from apis_rules.documents.hw_config import HwConfig
@@ -26,6 +27,7 @@ from apis_rules.documents.policy import Policy
 from apis_rules.documents.reading import Loaded
 from apis_rules.documents.scenario import Scenario
 from apis_rules.documents.watched import read_contents
+from apis_rules.documents.wiring import load_wiring
 from apis_rules.errors import InputError
 from apis_rules.resources import data_dir
 
@@ -236,11 +238,35 @@ def check_paths(paths: Sequence[Path], *, kind: Kind | None = None, rules: Path 
     for site in sites:
         run.own_rules(site)
         check_site(site, run.findings)
+        if site.config is not None:
+            _check_endpoints(site.config, run.findings)
+    for policy in run.of(Policy):
+        _check_times(policy, run.findings)
     run.rules_found()
     check_neighbours([site.config for site in sites if site.config], run.findings)
     for name in ANALYSES:
         _function(name)(sites, run.findings)
     return Report(run.findings.sorted(), run.files, run.unreadable)
+
+
+def _check_endpoints(config: Loaded[Config], findings: Findings) -> None:
+    """Warn of what a run would refuse: a file may be checked before its addresses are those of the place."""
+    found = Findings()
+    check_endpoints(config, config.model.nats.urls, found)
+    for refused in found.sorted():
+        findings.warning(refused.location, refused.code, refused.message, refused.hint)
+
+
+def _check_times(policy: Loaded[Policy], findings: Findings) -> None:
+    """Hold the times of a policy against those of the wiring, over one server and over three (AR504)."""
+    wiring = load_wiring()
+    one, three = (broken_times(policy.model, wiring.times_of(kind)) for kind in ("embedded", "cluster"))
+    for key, sentence in one:
+        findings.error(policy.document.location(place_of(key)), "AR504", sentence)
+    for key, sentence in three:
+        if key not in dict(one):
+            place = policy.document.location(place_of(key))
+            findings.warning(place, "AR504", f"over three servers {sentence}", "over one server it holds")
 
 
 def _files(folder: Path) -> Iterable[Path]:

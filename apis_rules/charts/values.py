@@ -50,6 +50,17 @@ def broken_times(policy: Policy, times: Times) -> tuple[tuple[str, str], ...]:
     return changed.broken(policy.controller.scram_voltage_reference_delay_s)
 
 
+def place_of(key: str) -> tuple[str, ...]:
+    """Return where in a policy the time stands by which *key*, one of ``broken_times``, can be mended."""
+    return _IN_POLICY.get(key, ("controller", "scramVoltageReferenceDelayMsec"))
+
+
+_IN_POLICY: Final = {
+    "hand_over_s": ("gridMaster", "handOverTimeLimitMsec"),
+    "holder_reserve_s": ("gridMaster", "drainTimeLimitMsec"),
+}
+
+
 def _number(path: str, documents: Mapping[str, Any]) -> float:
     value: Any = documents
     for key in path.split("."):

@@ -27,7 +27,7 @@ from apis_rules.compose.log_outputs import (
     WholeLineFiles,
     resolve_pattern,
 )
-from apis_rules.compose.precautions import stays_local
+from apis_rules.documents.community import stays_local
 from apis_rules.documents.diagnostics import Findings, Location
 from apis_rules.documents.logging_properties import NAME, load_logging_properties
 from apis_rules.documents.source import refusal

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules import __version__
-from apis_rules.charts.values import broken_times, times_in_force
+from apis_rules.charts.values import broken_times, place_of, times_in_force
 from apis_rules.compose.claim import converter_lock, converter_name
 from apis_rules.compose.places import credentials_of
 from apis_rules.compose.wait_orders import LOCK_FILE, compile_orders
@@ -126,7 +126,7 @@ async def open_node(
             credentials=credentials_of(site.config),
         ) as community:
             if broken := broken_times(policy, community.times):
-                raise refusal(Location(site.policy.document.file), "AR504", broken[0][1])
+                raise refusal(site.policy.document.location(place_of(broken[0][0])), "AR504", broken[0][1])
             reference = reference_of(policy, site.policy.text, rules.of_the_community)
             differing = await join_community(community.ports.policy, reference)
             documents = Documents(

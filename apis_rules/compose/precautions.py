@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
+from apis_rules.documents.community import check_endpoints
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.errors import InputError
 
@@ -14,10 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from apis_rules.documents.community import Site
-    from apis_rules.documents.config import Config
     from apis_rules.documents.diagnostics import Diagnostic
-
-_DRIVERS: Final = ("emulator", "dcdc_controller", "emu_driver")
 
 
 def doubts(sites: Sequence[Site], more: Iterable[Diagnostic] = ()) -> list[str]:
@@ -34,11 +30,6 @@ def doubts(sites: Sequence[Site], more: Iterable[Diagnostic] = ()) -> list[str]:
     return sentences
 
 
-def stays_local(config: Config) -> bool:
-    """Whether a node keeps to its own machine: what is to protect it or to steer it does not take effect yet."""
-    return config.security.enabled or (config.control_center is not None and config.control_center.enabled)
-
-
 def check_local(sites: Sequence[Site], urls: Sequence[str]) -> None:
     """Refuse other machines to nodes that keep to their own.
 
@@ -47,30 +38,7 @@ def check_local(sites: Sequence[Site], urls: Sequence[str]) -> None:
     """
     findings = Findings()
     for site in sites:
-        if site.config is None or not stays_local(site.config.model):
-            continue
-        document, connection = site.config.document, site.config.model.connection
-        key = "security" if site.config.model.security.enabled else "controlCenter"
-        why = f"{key}.enabled is true but does not take effect yet: such a node uses its own machine only"
-        hint = f"set {key}.enabled to false, or use 127.0.0.1"
-        for driver in _DRIVERS:
-            endpoint = getattr(connection, driver)
-            if endpoint is not None and not _is_local(endpoint.host):
-                place = document.location(("connection", driver, "host"))
-                findings.error(place, "AR721", f"{driver} is at {endpoint.host}, but {why}", hint)
-        for url in urls:
-            host = urlsplit(url).hostname or ""
-            if not _is_local(host):
-                place = document.location((key, "enabled"))
-                findings.error(place, "AR721", f"the shared state is at {host}, but {why}", hint)
+        if site.config is not None:
+            check_endpoints(site.config, urls, findings)
     if findings.failed:
         raise InputError(findings.sorted())
-
-
-def _is_local(host: str) -> bool:
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from apis_rules.charts.values import broken_times
+from apis_rules.charts.values import broken_times, place_of
 from apis_rules.documents.diagnostics import Location
 from apis_rules.documents.source import refusal
 from apis_rules.node.reference import KEY, Reference, read_reference
@@ -64,7 +64,7 @@ async def plan_publication(
         PortError: the reference could not be read.
     """
     if broken := broken_times(policy.model, onlooker.times):
-        raise refusal(policy.document.location(), "AR504", broken[0][1])
+        raise refusal(policy.document.location(place_of(broken[0][0])), "AR504", broken[0][1])
     before, entry = await find_reference(onlooker)
     changed = {"policy": policy.model.canonical_document(), "text": policy.text, "rules": rules or before.rules}
     after = before.model_copy(update=changed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.reading import Loaded, load_config, load_hw_config, load_policy, load_scenario
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from apis_rules.documents.hw_config import HwConfig
     from apis_rules.documents.policy import Policy
     from apis_rules.documents.scenario import Offer, Scenario
+
+_DRIVERS: Final = ("emulator", "dcdc_controller", "emu_driver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +169,36 @@ def check_neighbours(configs: Sequence[Loaded[Config]], findings: Findings) -> N
                 findings.warning(
                     place, "AR233", f"two nodes share {key}", f"fine on two machines, not on one; the other is {other}"
                 )
+
+
+def stays_local(config: Config) -> bool:
+    """Whether a node keeps to its own machine: what is to protect it or to steer it does not take effect yet."""
+    return config.security.enabled or (config.control_center is not None and config.control_center.enabled)
+
+
+def check_endpoints(loaded: Loaded[Config], urls: Sequence[str], findings: Findings) -> None:
+    """Look for drivers and stores (*urls*) on other machines, where the node keeps to its own (AR721)."""
+    if not stays_local(loaded.model):
+        return
+    key = "security" if loaded.model.security.enabled else "controlCenter"
+    why = f"{key}.enabled is true but does not take effect yet: such a node uses its own machine only"
+    hint = f"set {key}.enabled to false, or use 127.0.0.1"
+    for driver in _DRIVERS:
+        endpoint = getattr(loaded.model.connection, driver)
+        if endpoint is not None and not _is_local(endpoint.host):
+            place = loaded.document.location(("connection", driver, "host"))
+            findings.error(place, "AR721", f"{driver} is at {endpoint.host}, but {why}", hint)
+    for url in urls:
+        host = urlsplit(url).hostname or ""
+        if not _is_local(host):
+            place = loaded.document.location((key, "enabled"))
+            findings.error(place, "AR721", f"the shared state is at {host}, but {why}", hint)
+
+
+def _is_local(host: str) -> bool:
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

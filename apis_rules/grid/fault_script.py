@@ -31,6 +31,7 @@ from pydantic import (
 
 from apis_rules.documents.diagnostics import Findings
 from apis_rules.documents.load import load_document
+from apis_rules.documents.shapes import did_you_mean
 from apis_rules.errors import InputError
 from apis_rules.grid.faults import Fault, FaultKind
 from apis_rules.grid.wording import sentence
@@ -40,9 +41,9 @@ from apis_rules.ports.types.model import WireModel
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
-    from pathlib import Path
+    from pathlib import Path as FilePath
 
-    from apis_rules.documents.document import Document
+    from apis_rules.documents.document import Document, Path
 
 
 class CommunityFaultKind(enum.StrEnum):
@@ -199,6 +200,13 @@ class RandomFault(WireModel):
         return _ANY_FAULT.validate_python({key: value for key, value in written.items() if value is not None})
 
 
+KINDS: Final = (*map(str, CommunityFaultKind), *map(str, FaultKind))
+_MODELS: Final[tuple[type[WireModel], ...]] = (CommunityFault, Fault, RandomFault)
+KEYS: Final = tuple(dict.fromkeys(f.alias or name for model in _MODELS for name, f in model.model_fields.items()))
+"""The keys that an entry may have, whatever its kind."""
+_FAMILIES: Final = ("community", "grid")
+
+
 class FaultScript(WireModel):
     """A whole script."""
 
@@ -208,7 +216,7 @@ class FaultScript(WireModel):
     random: tuple[RandomFault, ...] = ()
 
 
-def load_fault_script(path: Path, units: Sequence[str], lines: Sequence[str]) -> FaultScript:
+def load_fault_script(path: FilePath, units: Sequence[str], lines: Sequence[str]) -> FaultScript:
     """Read a script for a grid of *units* and *lines*.
 
     Raises:
@@ -226,12 +234,11 @@ def load_fault_script(path: Path, units: Sequence[str], lines: Sequence[str]) ->
 
 def read_fault_script(document: Document, findings: Findings) -> FaultScript | None:
     """Return *document* as a script, None where it is none; what is wrong goes to *findings* (AR750)."""
+    unknown = _unknown_kinds(document, findings)
     try:
         script = FaultScript.model_validate(document.value)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            path = tuple(step for step in detail["loc"] if step not in ("community", "grid"))
-            findings.error(document.location(path), "AR750", sentence({**detail, "loc": path}))
+        _report(error, document, unknown, findings)
         return None
     for number, fault in enumerate(script.random):
         try:
@@ -240,6 +247,39 @@ def read_fault_script(document: Document, findings: Findings) -> FaultScript | N
             for detail in error.errors(include_url=False):
                 findings.error(document.location(("random", number)), "AR750", sentence({**detail, "loc": ()}))
     return script
+
+
+def _unknown_kinds(document: Document, findings: Findings) -> set[Path]:
+    """Note each kind that there is not; return the places of these entries, of which nothing more can be said."""
+    places: set[Path] = set()
+    for part in ("faults", "random"):
+        entries = document.get((part,))
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            kind = entry.get("kind") if isinstance(entry, dict) else None
+            if kind is None or kind in KINDS:
+                continue
+            near = did_you_mean(str(kind), KINDS)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(KINDS)}"
+            where = document.location((part, number, "kind"))
+            findings.error(where, "AR750", f"there is no fault of kind {kind!r}", hint)
+            places.add((part, number))
+    return places
+
+
+def _report(error: ValidationError, document: Document, unknown: set[Path], findings: Findings) -> None:
+    """Note what pydantic found, a misspelt key once."""
+    told = [(tuple(s for s in d["loc"] if s not in _FAMILIES), d) for d in error.errors(include_url=False)]
+    meant = {(*path[:-1], did_you_mean(str(path[-1]), KEYS)) for path, d in told if d["type"] == "extra_forbidden"}
+    for path, detail in told:
+        if path[:2] in unknown or (detail["type"] == "missing" and path in meant):
+            continue
+        extra = detail["type"] == "extra_forbidden"
+        near = did_you_mean(str(path[-1]), KEYS) if extra else ""
+        hint = f"did you mean {near}?" if near else ""
+        if detail["type"] == "missing" and path[-1] == "kind":
+            hint = f"there are {', '.join(KINDS)}"
+        where = document.key_location(path) if extra else document.location(path)
+        findings.error(where, "AR750", sentence({**detail, "loc": path}), hint)
 
 
 def check_document(document: Document, findings: Findings) -> None:

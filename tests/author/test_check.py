@@ -158,6 +158,30 @@ def test_own_rules_are_compiled_with_the_values_of_the_site(tmp_path: Path) -> N
     assert found == [("AR263", str(own), 2)]
 
 
+def test_times_of_a_policy_are_held_against_those_of_a_mastership(tmp_path: Path) -> None:
+    """Too short a hand-over is an error at its key; one that is too short over three servers only is a warning."""
+    text = (data_dir("rules") / "policy.json").read_text()
+    for limit_ms, severity in ((9000, Severity.ERROR), (13000, Severity.WARNING)):
+        (tmp_path / "policy.json").write_text(
+            text.replace('"handOverTimeLimitMsec": null', f'"handOverTimeLimitMsec": {limit_ms}')
+        )
+        (found,) = check_paths([tmp_path / "policy.json"]).diagnostics
+        line = 1 + text[: text.index("handOverTimeLimitMsec")].count("\n")
+        assert (found.code, found.severity, found.location.line) == ("AR504", severity, line)
+
+
+def test_addresses_that_a_run_refuses_are_doubtful(tmp_path: Path) -> None:
+    """Where a node keeps to its own machine, a driver or a store on another one is told at its place."""
+    write_workset(tmp_path)
+    config = tmp_path / "config.json"
+    text = config.read_text().replace(
+        '"unitId"', '"security": {"enabled": true, "pemKeyFile": "k", "pemCertFile": "c"}, "unitId"'
+    )
+    config.write_text(text.replace("localhost", "10.0.0.7").replace('"urls": []', '"urls": ["nats://10.0.0.8:4222"]'))
+    found = [(d.code, d.message[:28]) for d in check_paths([config]).diagnostics if d.code != "AR209"]
+    assert found == [("AR721", "the shared state is at 10.0."), ("AR721", "emulator is at 10.0.0.7, but")]
+
+
 def test_the_kind_may_be_said(tmp_path: Path) -> None:
     """``--kind`` goes before the keys; without it an unknown file is refused, in a folder passed over."""
     path = tmp_path / "x.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from apis_rules.grid.fault_script import (
     CommunityFault,
     CommunityFaultKind,
     FaultScript,
+    check_document,
     draw_faults,
     read_fault_script,
 )
@@ -104,3 +106,17 @@ def test_how_often_chance_strikes() -> None:
     drawn = draw_faults(SCRIPT, ["E001", "E002"], 100_000.0, random.Random(1))
     kills = [fault for fault in drawn if fault.kind is CommunityFaultKind.KILL]
     assert len(kills) == pytest.approx(2000, rel=0.1)
+
+
+BAD = Path(__file__).parents[1] / "files" / "bad" / "faults"
+
+
+def test_each_mistake_is_told_once_with_what_was_meant(pytestconfig: pytest.Config) -> None:
+    """A script with ten mistakes: each has its place, one sentence, and what was meant or what there is."""
+    findings = Findings()
+    check_document(load_document(BAD / "script.yaml", findings), findings)
+    told = "".join(f"{d}\n".replace(f"{BAD}/", "") for d in findings.sorted())
+    golden = BAD / "told.txt"
+    if pytestconfig.getoption("--rewrite"):
+        golden.write_text(told)
+    assert told == golden.read_text()
