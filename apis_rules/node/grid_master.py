@@ -130,7 +130,7 @@ class GridMaster:
             self._ports.commands.outcomes() as outcomes,
         ):
             self._tasks = tasks
-            self._board.on_change(self._hear_board, "records", "deals", "others")
+            self._board.on_change(self._hear_board, "records", "deals", "others", "errors")
             tasks.create_task(self._watch_lease())
             tasks.create_task(self._hear_outcomes(outcomes))
             await self._loop()
@@ -163,8 +163,10 @@ class GridMaster:
                 await self._advance(deadline.event)
             elif self._reign is None:
                 await self._advance("halt" if self._halted else "look")
-            else:
+            elif self._halted or self._paused or self._reign.is_due(self._planner):
                 await self._pass(self._reign)
+            else:
+                self._reign.keep_young()
             await self._pause()
 
     async def _pause(self) -> None:
@@ -172,7 +174,7 @@ class GridMaster:
         now_s = self._ports.clock.now_s()
         until_s = now_s + LONGEST_PAUSE_S
         if self._reign is not None and self._reign.plan is not None:
-            until_s = min(until_s, self._reign.plan.next_deadline_s)
+            until_s = min(until_s, self._reign.due_at_s)
             if self._reign.plan.refresh:
                 until_s = min(until_s, now_s + WATCH_S)
         if self._reign is None and self._free_since_s is not None:
@@ -186,9 +188,9 @@ class GridMaster:
         except TimeoutError:
             return
 
-    async def _advance(self, event: str) -> None:
-        """Put an event to the mastership's chart and perform what follows."""
-        situation, seen = self._situation()
+    async def _advance(self, event: str, at: tuple[Situation, Seen] | None = None) -> None:
+        """Put an event to the mastership's chart and perform what follows. *at*: the situation, where it is known."""
+        situation, seen = at or self._situation()
         facts = mastership_facts(self._mastership, situation, self._times)
         plan = self._machine.advance(self._mastership, event, facts, seen)
         self._mastership = plan.record
@@ -222,7 +224,7 @@ class GridMaster:
             now_s=now_s,
             sent_at_s=reign.term.sent_at_s if reign else None,
             free_since_s=self._free_since_s,
-            claim_wait_s=self._claim_wait_s(),
+            claim_wait_s=self._claim_wait_s() if self._free_since_s is not None else 0.0,
             may_claim=self._may_claim(),
             holder_answered=plan.holder_answered if plan else False,
             all_answered=plan.all_answered if plan else False,
@@ -343,9 +345,11 @@ class GridMaster:
             self._wake.set()
 
     def _hear_board(self, what: What) -> None:
-        if what == "records" or self._reign is not None:
+        # Who only looks on has nothing to do while another's lease lives, which the watch on the lease tells.
+        if self._reign is not None or self._free_since_s is not None:
             self._wake.set()
-        self._look_at_reaction()
+        if what != "errors":
+            self._look_at_reaction()
 
     def _look_at_reaction(self) -> None:
         """Where another node is master, what its records show of a stop is enough: whoever follows goes on with it."""
@@ -367,11 +371,11 @@ class GridMaster:
         if self._halted or self._paused:
             await self._advance("halt")
             return
-        situation, _ = self._situation()
-        if situation.store_went_back:
-            await self._advance("amnesia")
+        at = self._situation()
+        if at[0].store_went_back:
+            await self._advance("amnesia", at)
             return
-        await self._advance("pass")
+        await self._advance("pass", at)
         if self._reign is not reign:
             return
         await reign.take_pass(self._planner)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from apis_rules.node.errors import Errors
     from apis_rules.node.neighbours import Neighbours
     from apis_rules.ports.bundle import CommunityPorts
-    from apis_rules.ports.types import Epoch
+    from apis_rules.ports.types import ConverterMode, Epoch
 
 READ_PAUSE_S: Final = 0.1
 WATCH_S: Final = 0.5
@@ -25,6 +25,9 @@ WATCH_S: Final = 0.5
 
 OWN_WATCH_S: Final = 1.5
 """The master reads its own unit so often in any case: a bus it has watched is known to be dead before a deal asks."""
+
+ROUND_S: Final = 0.1
+"""A reading that has come waits so long for the others that the plan wants with it."""
 
 READ_LIMIT_S: Final = 7.0
 ANNOUNCE_LIMIT_S: Final = 5.0
@@ -56,18 +59,28 @@ class Inquiries:
         self._reading: dict[str, float] = {}
         self._read_again: set[str] = set()
         self._wanted: frozenset[str] = frozenset()
+        self._round: asyncio.TimerHandle | None = None
         self._announcing: set[str] = set()
 
     def read(self, wanted: Sequence[str], in_play: Mapping[str, object]) -> None:
         """Ask for what the plan wants now, and keep the readings of all units in play young."""
-        now_s = self._ports.clock.now_s()
         self._wanted = frozenset(wanted)
         # What is being read was asked for before the plan wished for it: it may show what was before a switch.
         self._read_again.update(u for u in wanted if self._reading.get(u) == UNDER_WAY)
+        self._ask(wanted)
+        self.keep_young(in_play)
+
+    def keep_young(self, in_play: Mapping[str, object]) -> None:
+        """Ask all units in play whose last reading has aged."""
+        now_s = self._ports.clock.now_s()
         old = [u for u in in_play if now_s - self._neighbours.of(u).read_at_s >= WATCH_S]
         if now_s - self._neighbours.of(self._owner).read_at_s >= OWN_WATCH_S:
             old.append(self._owner)
-        for unit_id in dict.fromkeys([*wanted, *old]):
+        self._ask(old)
+
+    def _ask(self, unit_ids: Sequence[str]) -> None:
+        now_s = self._ports.clock.now_s()
+        for unit_id in unit_ids:
             ended_s = self._reading.get(unit_id, float("-inf"))
             if ended_s != UNDER_WAY:
                 self._reading[unit_id] = UNDER_WAY
@@ -84,6 +97,7 @@ class Inquiries:
 
     async def _ask_for_reading(self, unit_id: str) -> None:
         asked_at_s = self._ports.clock.now_s()
+        mode = self._mode_of(unit_id)
         try:
             body = await self._ports.bus.ask(
                 unit_id, messages.DATA, messages.DataWanted(fresh=True).to_json(), READ_LIMIT_S
@@ -94,10 +108,31 @@ class Inquiries:
         except (Outage, Unknown, Refused):
             return  # it stays unread, which the planner sees by the age of its last reading
         finally:
-            # Readings that only keep the picture young come in a round: the last of it is soon enough for a new plan.
-            others = (u for u, ended_s in self._reading.items() if u != unit_id and ended_s == UNDER_WAY)
-            if unit_id in self._wanted or next(others, None) is None:
-                self._wake()
+            self._tell(unit_id, turned=self._mode_of(unit_id) is not mode)
+
+    def _mode_of(self, unit_id: str) -> ConverterMode | None:
+        data = self._neighbours.of(unit_id).data
+        return data.dcdc.status.mode if data else None
+
+    def _tell(self, unit_id: str, *, turned: bool) -> None:
+        """Wake the master for a reading: at once where the converter has *turned* to another mode.
+
+        Else with the last of the readings that it wants together; what only keeps the picture young wakes it at the
+        end of its round.
+        """
+        pending = {u for u, ended_s in self._reading.items() if u != unit_id and ended_s == UNDER_WAY}
+        wanted = unit_id in self._wanted
+        if turned or (not pending & self._wanted if wanted else not pending):
+            if self._round is not None:
+                self._round.cancel()
+                self._round = None
+            self._wake()
+        elif wanted and self._round is None:
+            self._round = asyncio.get_running_loop().call_later(ROUND_S, self._end_round)
+
+    def _end_round(self) -> None:
+        self._round = None
+        self._wake()
 
     async def collect(self, within_s: float, expected: int) -> None:
         """Ask all units for their data once; return when *expected* have answered or time is out."""

@@ -48,11 +48,16 @@ class Neighbour:
 
 
 class Neighbours:
-    """Every unit that was heard of, the own one included. Readings outlive a term, acknowledgements do not."""
+    """Every unit that was heard of, the own one included. Readings outlive a term, acknowledgements do not.
+
+    Attributes:
+        heard: grows with everything that was heard and may have changed what is known.
+    """
 
     def __init__(self, otherwise: UnitLimits) -> None:
         self._otherwise = otherwise
         self._units: dict[str, Neighbour] = {}
+        self.heard = 0
 
     def __iter__(self) -> Iterator[Neighbour]:
         return iter(self._units.values())
@@ -63,6 +68,7 @@ class Neighbours:
 
     def begin_term(self) -> None:
         """Forget what counts within one term only."""
+        self.heard += 1
         for unit in self._units.values():
             unit.acknowledged = False
             unit.outcomes.clear()
@@ -72,6 +78,7 @@ class Neighbours:
 
         *read_at_s*: runtime clock of the earliest moment at which the device can have been read.
         """
+        self.heard += 1
         unit = self.of(report.unit_id)
         unit.boot = report.boot
         unit.epoch = report.epoch
@@ -83,6 +90,7 @@ class Neighbours:
 
     def take_acknowledgement(self, answer: messages.AnnouncementAnswer, now_s: float) -> None:
         """Take the answer to an announcement of the present term."""
+        self.heard += 1
         unit = self.of(answer.unit_id)
         unit.boot = answer.boot
         if answer.report is not None:
@@ -105,6 +113,7 @@ class Neighbours:
         unit = self.of(outcome.unit_id)
         if any(heard.outcome == outcome for heard in unit.outcomes):
             return
+        self.heard += 1
         unit.outcomes.append(Heard(outcome, now_s))
         if outcome.status is not None:
             self._merge_status(unit, outcome.status, now_s)

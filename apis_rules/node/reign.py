@@ -16,6 +16,7 @@ from apis_rules.charts.lease import acts_until_s
 from apis_rules.charts.master import Memory, Picture, Stored
 from apis_rules.errors import Conflict, Fenced, Outage, Refused, Unknown
 from apis_rules.node import messages
+from apis_rules.node.basis import Basis
 from apis_rules.node.by_hand import ByHand
 from apis_rules.node.inquiries import Inquiries
 from apis_rules.node.unit_clock import format_utc
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Coroutine
 
-    from apis_rules.charts.master import MasterPlan, Send
+    from apis_rules.charts.master import MasterPlan, Put, Send
     from apis_rules.charts.master.planner import Planner
     from apis_rules.node.board import Board
     from apis_rules.node.errors import Errors
@@ -42,6 +43,9 @@ CARRIER: Final = "gm.pass"
 """A key of its own carries the fence of a batch whose other parts depend on their own revisions."""
 
 PUBLISHED_LIFE_S: Final = 20
+
+SHOWN_S: Final = 0.3
+"""A batch that was acknowledged is waited for so long in the view before the view counts as behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Reign:
         self._refresh_number = 0
         self._renewed = True
         self._own_revision = 0
+        self._written_s = float("-inf")
+        self._basis: Basis | None = None
+        self._own_puts: tuple[Put, ...] = ()
         self._recorded: frozenset[str] = frozenset()
         self._inquiries = Inquiries(
             term.epoch, office.board.identity.unit_id, office.ports, office.neighbours, office.errors, self._start, wake
@@ -181,10 +188,63 @@ class Reign:
 
     # A pass.
 
+    @property
+    def due_at_s(self) -> float:
+        """When the next pass is due though nothing changes, runtime clock."""
+        if self.plan is None or self.fenced:
+            return float("-inf")
+        due_s = self.plan.next_deadline_s
+        if self._awaits_own_batch:
+            due_s = max(due_s, self._written_s + SHOWN_S)
+        return min(due_s, self._acts_until_s)
+
+    def is_due(self, planner: Planner) -> bool:
+        """Whether a pass could lead to anything: a moment is due, or something has changed since the last one."""
+        if self._basis is None or self._office.ports.clock.now_s() >= self.due_at_s:
+            return True
+        if self._awaits_own_batch:
+            return False
+        basis = self._look(planner)
+        if basis == self._basis:
+            return False
+        if self._own_puts:
+            # Energy that this master has booked and stored itself is nothing new to it.
+            self._basis = self._basis.after(self._own_puts, self._office.board.records)
+            self._own_puts = ()
+        return basis != self._basis
+
+    @property
+    def _awaits_own_batch(self) -> bool:
+        """Whether all that is missing in the records is this term's own last batch, which is on its way."""
+        records = self._office.board.records
+        return records.fresh and records.epoch() == self.term.epoch and records.revision < self._own_revision
+
+    def _look(self, planner: Planner) -> Basis:
+        """Return the versions of whatever the planner plans from, but for the time."""
+        board, errors = self._office.board, self._office.errors
+        return Basis.of(
+            board.records,
+            self.picture_complete,
+            planner,
+            self._office.neighbours.heard,
+            self._renewed,
+            self._recorded,
+            self.by_hand.orders,
+            board.community_mode,
+            errors.community_sustaining,
+            errors.reaction,
+        )
+
+    def keep_young(self) -> None:
+        """Between two passes: ask units in play whose readings have aged."""
+        if self.plan is not None:
+            self._inquiries.keep_young(self.plan.refresh)
+
     async def take_pass(self, planner: Planner) -> None:
         """Look at everything once, and do what follows."""
         if self.picture_complete:  # a deal that has left the records is never asked for again
             self._recorded = self._recorded.intersection(self._office.board.records.deals())
+        self._basis, self._own_puts = self._look(planner), ()
         self.plan = planner.plan(self._picture(), self._office.ports.clock.now_s())
         await self._perform(self.plan)
 
@@ -260,6 +320,8 @@ class Reign:
             # Somebody else wrote one of them, or nobody knows: the next picture shows what is true.
             self._office.errors.note(f"records not written: {error}")
             return False
+        self._written_s = self._office.ports.clock.now_s()
+        self._own_puts = plan.puts if plan.settled else ()
         return True
 
     async def _send_stop(self, stop: Send) -> None:

@@ -65,7 +65,7 @@ def _ask(round_: Round) -> None:
         asked |= round_.fresh
     if round_.picture.orders and round_.low_since_s is None:
         asked |= {u for u, unit in round_.picture.units.items() if unit.data is not None}
-    for unit_id in asked:
+    for unit_id in sorted(asked):
         unit = round_.unit(unit_id)
         if unit is None or round_.now_s - unit.read_at_s >= ASK_AFTER_S:
             round_.want(unit_id)

@@ -98,6 +98,7 @@ class MasterPlan:
         refresh: unit → ids of its deals, for the next refresh.
         holder_answered, all_answered, grid_agrees, busy: facts of the chart ``grid_master``, as seen in this round.
         still: whether nobody holds the voltage, nothing that can be reached is active and no switched deal is left.
+        settled: whether that *puts* are stored is no reason to plan again.
         waiting: why no deal is activated; empty where one may be.
         next_deadline_s: when to plan again at the latest (runtime clock).
     """
@@ -116,6 +117,7 @@ class MasterPlan:
     grid_agrees: bool = False
     busy: bool = True
     still: bool = False
+    settled: bool = False
     waiting: tuple[str, ...] = ()
     next_deadline_s: float = 0.0
     memory: Memory = field(default_factory=Memory)

@@ -77,12 +77,7 @@ class Planner:
         book_energy(round_)
         steps = round_.steps
         self._demand(round_)
-        self._grid_ticks(round_)
-        seen = round_.steps
-        for deal_id in self._ordered(round_):
-            self._deal_ticks(round_, deal_id)
-        if round_.steps > seen:
-            self._grid_ticks(round_)
+        self._tick(round_)
         serve_orders(round_, self._grid_event)
         if round_.steps > steps:
             book_energy(round_)
@@ -129,6 +124,18 @@ class Planner:
                 self._deal_event(round_, deal_id, wish.event, reason=wish.reason)
 
     # -- the charts ---------------------------------------------------------------------------------------------------
+
+    def _tick(self, round_: Round) -> None:
+        """Let grid and deals do what is due, until nothing moves any more: one may have waited for another."""
+        self._grid_ticks(round_)
+        for _ in range(MOST_STEPS):
+            seen = round_.steps
+            for deal_id in self._ordered(round_):
+                self._deal_ticks(round_, deal_id)
+            if round_.steps == seen:
+                round_.at_rest = True
+                break
+            self._grid_ticks(round_)
 
     def _grid_ticks(self, round_: Round) -> None:
         timers = round_.timers.get(GRID)

@@ -61,6 +61,7 @@ class Round:
         bus: what the grid chart calls the bus, as observed.
         live: the deals that may ask converters for something, None while they have to be looked for again.
         steps: how many edges of the charts were taken so far.
+        at_rest: whether no chart had anything more to do.
         sampled: deals that were found sampled; their next step waits anew.
     """
 
@@ -77,6 +78,7 @@ class Round:
         self.bus = "unknown"
         self.live: tuple[Deal, ...] | None = None
         self.steps = 0
+        self.at_rest = False
         self.sampled: set[str] = set()
         self.exclusions = {u: s.value for u, s in picture.locks.items() if s.value.exclusion is not None}
         self.excluded_a = {u: self._excluded_a(u, lock) for u, lock in self.exclusions.items()}
@@ -296,10 +298,25 @@ class Round:
             grid_agrees=standing.grid_agrees,
             busy=bool(self.sent) or standing.half_done,
             still=standing.still,
+            settled=self._is_settled(),
             waiting=tuple(dict.fromkeys(self.waiting)),
             next_deadline_s=self._due_s,
             memory=memory,
             memory_if_refused=refused,
+        )
+
+    def _is_settled(self) -> bool:
+        """Whether what this round has changed is no reason for the next one: nothing that is decided first rests on it.
+
+        Demands, deliveries and exclusions come before the charts and look at the grid, at ``active`` and at locks;
+        where the voltage goes, at the other deals too.
+        """
+        return (
+            self.at_rest
+            and self.grid == self.picture.grid.value
+            and self.grid.state in ("dead", "held")
+            and self.active.keys() >= self.picture.active.value.units.keys()
+            and not (self._removed or self.locks or self.settings.test_features)
         )
 
     def _puts(self) -> tuple[Put, ...]:

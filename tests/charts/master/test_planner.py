@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apis_rules.charts.master import ManualOrder, Reaction, ReactionKind
+from apis_rules.charts.master import ManualOrder, MasterPlan, Reaction, ReactionKind
 from apis_rules.ports.types import CommandName, CommandParams, Direction, OperationMode
 from tests.charts.master.house import WAIT
 from tests.charts.master.store import make_deal
@@ -394,3 +394,34 @@ def test_a_deal_that_ends_in_a_hand_over_to_it_leaves_the_voltage_alone() -> Non
     ended = world.commands[world.commands.index("E004 voltageReferenceWillTakeOver 350 V") :]
     assert ended.index("E003 wait") < ended.index("E004 wait")
     assert not world.problems
+
+
+class Twice(World):
+    """A world whose master plans once more, from what it has just stored, wherever its plan says that it need not."""
+
+    settled = 0
+
+    def _perform(self, plan: MasterPlan) -> None:
+        super()._perform(plan)
+        if not plan.settled or not plan.puts or plan.appends:
+            return
+        self.settled += 1
+        again = self.planner.plan(self.picture(), self.now_s)
+        assert not (again.puts or again.stops or again.sends or again.appends or again.problems)
+        assert again.next_deadline_s >= plan.next_deadline_s
+        assert again.waiting == plan.waiting
+
+
+def test_what_a_settled_plan_has_stored_is_no_reason_to_plan_again() -> None:
+    """Deals beside each other, a hand-over and a drain: from its own settled records a master draws nothing new."""
+    world = Twice()
+    world.create(make_deal("d1", "E001", "E002"))
+    world.run_until(lambda w: w.state_of("d1") == "started")
+    world.create(make_deal("d2", "E003", "E004", amount_wh=80))
+    world.create(make_deal("d3", "E001", "E004"))
+    world.run_until(lambda w: w.state_of("d3") == "started", 150)
+    world.create(make_deal("d4", "E003", "E002"))
+    world.run_until(lambda w: w.grid.holder == "E004" and w.grid.state == "held", 150)
+    world.mode = OperationMode.STOP
+    world.run_until(lambda w: w.ended, 150)
+    assert world.settled > 20
