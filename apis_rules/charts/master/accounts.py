@@ -51,8 +51,8 @@ def observe(round_: Round) -> None:
 
 
 def _watched_rate(round_: Round, unit_id: str) -> float:
-    for deal in round_.deals.values():
-        sample = side_of(deal, unit_id).sample if unit_id in deal.record.units else None
+    for deal in round_.deals_of(unit_id):
+        sample = side_of(deal, unit_id).sample
         if sample is not None:
             return sample.rate
     return 1.0
@@ -60,7 +60,7 @@ def _watched_rate(round_: Round, unit_id: str) -> float:
 
 def _ask(round_: Round) -> None:
     """Ask whoever matters for a reading, should the last one age; while the bus falls, whoever is there."""
-    asked = {*concerned_units(round_), *(u for d in round_.deals.values() for u in d.record.units)}
+    asked = {*concerned_units(round_), *round_.parties}
     if round_.grid.state in WATCHED_GRID or (round_.deals and round_.low_since_s is None):
         asked |= round_.fresh
     if round_.picture.orders and round_.low_since_s is None:
@@ -95,7 +95,7 @@ def _observe_bus(round_: Round) -> None:
 def _observe_silence(round_: Round) -> None:
     planned_s = round_.picture.memory.planned_s
     passed_s = round_.now_s - planned_s if planned_s is not None and round_.picture.renewed else 0.0
-    watched = {*round_.active, *holders(round_), *(u for d in round_.deals.values() for u in d.record.units)}
+    watched = {*round_.active, *holders(round_), *round_.parties}
     watched -= round_.exclusions.keys()
     round_.absent = {
         unit_id: round_.absent.get(unit_id, 0.0) + max(0.0, passed_s)
@@ -114,7 +114,7 @@ def is_settled(round_: Round, unit_id: str) -> bool:
 
     When a command of an earlier term ended nobody here knows: a reading from before this term shows nothing of it.
     """
-    unit = round_.unit(unit_id)
+    unit = round_.picture.units.get(unit_id)
     return (
         unit is not None
         and unit_id not in round_.sent
@@ -176,12 +176,13 @@ def is_unaccounted(round_: Round, unit_id: str) -> bool:
     unit = round_.picture.units[unit_id]
     if not is_settled(round_, unit_id) or round_.picture.mode is OperationMode.MANUAL:
         return False
-    return unit.mode is not ConverterMode.WAIT and unit.mode not in expected_modes(round_, unit_id)
+    mode = unit.mode
+    return mode is not ConverterMode.WAIT and (mode is None or not is_asked_for(round_, unit_id, mode))
 
 
 def unaccounted(round_: Round) -> tuple[str, ...]:
     """Return every unit that is unaccounted for; while there is one, nothing is energised or activated."""
-    concerned = {*round_.active, *(round_.settings.members if round_.picture.amnesia else ())}
+    concerned = {*round_.active, *round_.settings.members} if round_.picture.amnesia else round_.active
     return tuple(sorted(u for u in concerned if is_unaccounted(round_, u)))
 
 
@@ -196,8 +197,10 @@ def tell_unaccounted(round_: Round) -> list[str]:
 
 def holders(round_: Round) -> tuple[str, ...]:
     """Return the units that may hold the voltage by the record, the holder first."""
-    grid = round_.grid
-    return tuple(u for u in (grid.holder, grid.next_holder) if u is not None)
+    holder, other = round_.grid.holder, round_.grid.next_holder
+    if other is None:
+        return () if holder is None else (holder,)
+    return (other,) if holder is None else (holder, other)
 
 
 def holding(round_: Round) -> frozenset[str]:
@@ -211,25 +214,28 @@ def holding(round_: Round) -> frozenset[str]:
     return frozenset({grid.holder})
 
 
-def expected_modes(round_: Round, unit_id: str) -> frozenset[ConverterMode]:
-    """Return the modes that the records ask of the unit, WAIT aside."""
-    modes: set[ConverterMode] = set()
+def is_asked_for(round_: Round, unit_id: str, mode: ConverterMode) -> bool:
+    """Whether the records ask the unit for *mode*, which is not WAIT."""
     grid = round_.grid
-    if unit_id in holders(round_) and grid.state not in DEAD_GRID:
-        modes.add(ConverterMode.VOLTAGE_REFERENCE)
-    if unit_id != grid.holder or grid.state not in STEADY_GRID:
-        modes.update(
-            _MODE_OF[direction_of(deal, unit_id)]
-            for deal in live_deals(round_)
-            if unit_id in deal.record.units and side_of(deal, unit_id).on
-        )
-    return frozenset(modes)
+    if mode is ConverterMode.VOLTAGE_REFERENCE:
+        return unit_id in holders(round_) and grid.state not in DEAD_GRID
+    if unit_id == grid.holder and grid.state in STEADY_GRID:
+        return False
+    return any(
+        is_live(deal) and side_of(deal, unit_id).on and _MODE_OF[direction_of(deal, unit_id)] is mode
+        for deal in round_.deals_of(unit_id)
+    )
+
+
+def is_live(deal: Deal) -> bool:
+    """Whether the deal may ask converters for something."""
+    return deal.state not in ENDED_DEAL and deal.state != "created"
 
 
 def live_deals(round_: Round) -> tuple[Deal, ...]:
     """Return the deals that may ask converters for something."""
     if round_.live is None:
-        round_.live = tuple(d for d in round_.deals.values() if d.state not in ENDED_DEAL and d.state != "created")
+        round_.live = tuple(filter(is_live, round_.deals.values()))
     return round_.live
 
 
@@ -264,8 +270,10 @@ def is_bus_dead(round_: Round) -> bool:
 
 def concerned_units(round_: Round) -> frozenset[str]:
     """Return the units that a new master waits for: parties of live deals, the grid record's, those in ``active``."""
-    parties = (u for d in live_deals(round_) for u in d.record.units)
-    return frozenset({*parties, *holders(round_), *round_.active}) - round_.exclusions.keys()
+    concerned = {*holders(round_), *round_.active}
+    for deal in live_deals(round_):
+        concerned.update(deal.record.units)
+    return frozenset(concerned.difference(round_.exclusions))
 
 
 def is_term_ready(round_: Round) -> bool:

@@ -299,11 +299,8 @@ def _has_parted(round_: Round, deal: Deal, unit_id: str) -> bool:
     if unit_id in round_.exclusions:
         return True
     own = int(side_of(deal, unit_id).on)
-    busy = any(
-        unit_id in d.record.units and side_of(d, unit_id).on
-        for d in accounts.live_deals(round_)
-        if d.record.deal_id != deal.record.deal_id
-    )
+    others = (d for d in round_.deals_of(unit_id) if d.record.deal_id != deal.record.deal_id)
+    busy = any(accounts.is_live(d) and side_of(d, unit_id).on for d in others)
     if unit_id in accounts.holders(round_) and round_.grid.state not in accounts.DEAD_GRID:
         return busy and round_.grid.state in accounts.STEADY_GRID
     if busy and not own:

@@ -11,7 +11,7 @@ from apis_rules.charts.master.sides import direction_of, side_of, switch_off, wi
 from apis_rules.ports.types import ActiveUnit, CommandName, ConverterMode, Direction, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from apis_rules.charts.master.picture import UnitPicture
     from apis_rules.charts.master.round import Round
@@ -91,39 +91,47 @@ def _last_off(round_: Round, deal: Deal) -> str | None:
 def book_energy(round_: Round) -> None:
     """Book the energy of every deal that flows up to its units' newest readings; now and then it is stored."""
     flowing = {i: d for i, d in round_.deals.items() if d.detail.flowing}
-    through = {i: _through_a(round_, d) for i, d in flowing.items()}
-    whole: dict[str, float] = {}
+    read = _read_anew(round_, flowing.values())
+    through = {i: _through_a(round_, d) for i, d in flowing.items()} if read else {}
+    last_s = max(round_.ended.values(), default=float("-inf"))
     for deal_id, deal in flowing.items():
+        changed = deal
         for unit_id in deal.record.units:
-            whole[unit_id] = whole.get(unit_id, 0.0) + through[deal_id]
-    for deal_id, deal in flowing.items():
-        shares = {u: through[deal_id] / whole[u] if whole[u] > 0 else 0.0 for u in deal.record.units}
-        changed = _booked(round_, deal, shares)
+            if unit_id in read:
+                whole_a = sum(through.get(d.record.deal_id, 0.0) for d in round_.deals_of(unit_id))
+                share = through[deal_id] / whole_a if whole_a > 0 else 0.0
+                changed = _booked(round_, changed, unit_id, share)
         stored_s = round_.stored_s.setdefault(deal_id, round_.now_s)
         due = round_.now_s - stored_s >= round_.settings.store_s
         if due:
             changed = _with_amounts(round_, changed)
         # When a switch took effect a new master must know too.
-        telling = _has_new_power(round_.picture.deals[deal_id].value, changed)
+        telling = changed is not deal and _has_new_power(round_.picture.deals[deal_id].value, changed)
         round_.change_deal(deal_id, changed, store=due or telling)
-        _look_after_switch(round_, changed)
+        _look_after_switch(round_, changed, last_s)
 
 
-def _look_after_switch(round_: Round, deal: Deal) -> None:
+def _look_after_switch(round_: Round, deal: Deal, last_s: float) -> None:
     """Ask for the power that a switch has led to as soon as it is over: the next one may come at any moment.
 
-    A reading that was taken while the command was still at work does not show it.
+    A reading that was taken while the command was still at work does not show it. *last_s*: when the last of all
+    commands ended.
     """
+    holders, ended = accounts.holders(round_), round_.ended
     for unit_id in deal.record.units:
         unit, sample = round_.unit(unit_id), side_of(deal, unit_id).sample
-        marked = sample is not None and sample.switched
         if unit is None:
             continue
-        for other_id in _switching(round_, deal, unit_id):
-            ended_s = round_.ended.get(other_id, float("-inf"))
-            shown = marked and other_id in round_.sent and _has_taken_effect(round_, other_id, round_.now_s)
-            if unit.read_at_s < ended_s or (shown and unit.read_at_s < round_.picture.units[other_id].read_at_s):
-                round_.want(unit_id)
+        ended_s = last_s
+        if unit_id not in holders:
+            ended_s = max(ended.get(u, float("-inf")) for u in deal.record.units)
+        if unit.read_at_s < ended_s:
+            round_.want(unit_id)
+        elif sample is not None and sample.switched:
+            for other_id in round_.sent.keys() & _switching(round_, deal, unit_id):
+                shown = _has_taken_effect(round_, other_id, round_.now_s)
+                if shown and unit.read_at_s < round_.picture.units[other_id].read_at_s:
+                    round_.want(unit_id)
 
 
 def _has_new_power(stored: Deal, deal: Deal) -> bool:
@@ -138,23 +146,30 @@ def _has_new_power(stored: Deal, deal: Deal) -> bool:
     return False
 
 
-def _booked(round_: Round, deal: Deal, shares: Mapping[str, float]) -> Deal:
-    for unit_id, share in shares.items():
-        unit, clock = round_.unit(unit_id), round_.clocks.get(unit_id)
-        side = side_of(deal, unit_id)
-        if unit is None or clock is None or unit.battery_power_w is None or clock.read_s != unit.read_at_s:
-            continue
-        if side.sample is not None and clock.unit_s <= side.sample.at_s:
-            continue
-        charges = direction_of(deal, unit_id) is Direction.CHARGE
-        power_w = (unit.battery_power_w if charges else -unit.battery_power_w) * share
-        lead_s = 2 * round_.settings.stop_lead_s
-        booked = book(side, clock.unit_s, power_w, rate=clock.rate, lead_s=lead_s)
-        open_ = round_.sent.keys() & _switching(round_, deal, unit_id)
-        if any(not _has_taken_effect(round_, other_id, clock.read_s) for other_id in open_):
-            booked = mark_switch(booked, clock.unit_s)  # the command is still at work, and may outlive this term
-        deal = with_side(deal, unit_id, booked)
-    return deal
+def _read_anew(round_: Round, deals: Iterable[Deal]) -> frozenset[str]:
+    """Return the parties of *deals* whose newest reading shows a power that is not booked yet."""
+    return frozenset(u for d in deals for u in d.record.units if _is_read_anew(round_, d, u))
+
+
+def _is_read_anew(round_: Round, deal: Deal, unit_id: str) -> bool:
+    unit, clock = round_.unit(unit_id), round_.clocks.get(unit_id)
+    if unit is None or clock is None or unit.battery_power_w is None or clock.read_s != unit.read_at_s:
+        return False
+    sample = side_of(deal, unit_id).sample
+    return sample is None or clock.unit_s > sample.at_s
+
+
+def _booked(round_: Round, deal: Deal, unit_id: str, share: float) -> Deal:
+    power_w = round_.picture.units[unit_id].battery_power_w
+    if power_w is None or not _is_read_anew(round_, deal, unit_id):
+        return deal
+    clock, lead_s = round_.clocks[unit_id], 2 * round_.settings.stop_lead_s
+    own_w = (power_w if direction_of(deal, unit_id) is Direction.CHARGE else -power_w) * share
+    booked = book(side_of(deal, unit_id), clock.unit_s, own_w, rate=clock.rate, lead_s=lead_s)
+    open_ = round_.sent.keys() & _switching(round_, deal, unit_id)
+    if any(not _has_taken_effect(round_, other_id, clock.read_s) for other_id in open_):
+        booked = mark_switch(booked, clock.unit_s)  # the command is still at work, and may outlive this term
+    return with_side(deal, unit_id, booked)
 
 
 def _switching(round_: Round, deal: Deal, unit_id: str) -> Collection[str]:
@@ -173,7 +188,7 @@ def _has_taken_effect(round_: Round, unit_id: str, by_s: float) -> bool:
         return False  # what a holder carries says nothing of its command
     if not round_.sent[unit_id].first_s <= unit.read_at_s <= by_s:
         return False
-    sides = (side_of(d, unit_id) for d in round_.deals.values() if d.open_unit_id == unit_id)
+    sides = (side_of(d, unit_id) for d in round_.deals_of(unit_id) if d.open_unit_id == unit_id)
     step_a = sum(abs(side.to_a - side.set_a) for side in sides)
     return abs(abs(unit.grid_current_a) - round_.load.commanded_a(unit_id)) < step_a / 2
 
@@ -273,16 +288,18 @@ def _found_active(unit: UnitPicture) -> ActiveUnit:
 
 
 def _is_stray(round_: Round, unit_id: str) -> bool:
-    unit = round_.picture.units[unit_id]
+    mode = round_.picture.units[unit_id].mode
+    if mode is None or mode is ConverterMode.WAIT:
+        return False
     by_hand = round_.picture.mode is OperationMode.MANUAL and round_.grid.state not in ("draining", "releasing")
-    if by_hand or unit.mode in (None, ConverterMode.WAIT):
+    if by_hand:
         return False
     if not accounts.is_fresh(round_, unit_id) or not accounts.is_settled(round_, unit_id):
         return False
-    if unit.mode in accounts.expected_modes(round_, unit_id):
+    if accounts.is_asked_for(round_, unit_id, mode):
         return False
     # A voltage that nobody knows of goes after the currents that live on it; a second one goes at once.
-    alone = round_.grid.state in accounts.DEAD_GRID and unit.mode is ConverterMode.VOLTAGE_REFERENCE
+    alone = round_.grid.state in accounts.DEAD_GRID and mode is ConverterMode.VOLTAGE_REFERENCE
     return not alone or not any(
         u.mode is not None and u.mode.current_controlled and accounts.is_fresh(round_, i)
         for i, u in round_.picture.units.items()
@@ -296,7 +313,7 @@ def keep_active(round_: Round) -> None:
             continue
         if unit_id in accounts.holders(round_) and round_.grid.state not in accounts.DEAD_GRID:
             continue
-        if any(side_of(d, unit_id).on for d in round_.deals.values() if unit_id in d.record.units):
+        if any(side_of(d, unit_id).on for d in round_.deals_of(unit_id)):
             continue
         if accounts.is_confirmed(round_, unit_id):
             del round_.active[unit_id]

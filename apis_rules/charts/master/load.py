@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apis_rules.charts.master.sides import side_of, signed_span_a
+from apis_rules.charts.master.sides import signed_span_a
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -33,8 +33,8 @@ class BusLoad:
 
     def add(self, deal: Deal, sign: int = 1) -> None:
         """Count *deal*, or with *sign* -1 count it no more."""
-        for unit_id in deal.record.units:
-            side = side_of(deal, unit_id)
+        detail, record = deal.detail, deal.record
+        for unit_id, side in ((record.discharge_unit_id, detail.discharge), (record.charge_unit_id, detail.charge)):
             if not side.on or unit_id in self._excluded:
                 continue
             low_a, high_a = signed_span_a(deal, unit_id)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from apis_rules.charts.machine import Timers
-    from apis_rules.ports.types import DealSide
+    from apis_rules.ports.types import Deal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,14 @@ class UnitClock:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """Both sides of a deal with the energy booked since it was last stored."""
+    """A deal with the energy booked since it was last stored.
 
-    charge: DealSide
-    discharge: DealSide
+    Attributes:
+        stored: as stored, where nothing but that energy has changed since; None where a change of it was put.
+    """
+
+    deal: Deal
+    stored: Deal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Memory:
         level_since_s: since when both sides of a hand-over are level.
         timers: record → its chart's running timeouts.
         retry_s: record → when its step may be commanded again.
-        booked: deal → its sides with the energy that is not stored yet.
+        booked: deal → as it is with the energy that is not stored yet.
         stored_s: deal → when its energy was last stored.
         clocks: unit → how its clock runs.
         reported: problem → when it was last reported.

@@ -24,6 +24,8 @@ from apis_rules.ports.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from apis_rules.charts.master.picture import Picture, UnitPicture
     from apis_rules.charts.master.settings import MasterSettings
 
@@ -108,8 +110,11 @@ class Round:
         self._reads: dict[str, None] = {}
         self._replies: list[Reply] = []
         self._due_s = now_s + LATEST_S
+        self._deals_of: dict[str, list[str]] = {}
         for deal_id, stored in picture.deals.items():
             self.deals[deal_id] = _with_booked(stored.value, memory.booked.get(deal_id))
+            for unit_id in stored.value.record.units:
+                self._deals_of.setdefault(unit_id, []).append(deal_id)
         self.load = BusLoad(self.deals.values(), self.excluded_a)
         self._number_from_records()
 
@@ -131,6 +136,16 @@ class Round:
     def unit(self, unit_id: str) -> UnitPicture | None:
         """Return what is known of *unit_id*."""
         return self.picture.units.get(unit_id)
+
+    @property
+    def parties(self) -> Collection[str]:
+        """The units of the deals that the round began with."""
+        return self._deals_of.keys()
+
+    def deals_of(self, unit_id: str) -> list[Deal]:
+        """Return the deals in which *unit_id* is a party."""
+        deals = self.deals
+        return [deals[i] for i in self._deals_of.get(unit_id, ()) if i in deals]
 
     def time_of(self, unit_id: str | None) -> str:
         """Return the unit clock of *unit_id* now, ``yyyy/MM/dd-HH:mm:ss``; our own where it is not known."""
@@ -344,6 +359,10 @@ class Round:
                 deals_of.setdefault(unit_id, []).append(deal_id)
         return {unit_id: tuple(ids) for unit_id, ids in deals_of.items()}
 
+    def _booked(self, deal_id: str, deal: Deal) -> Booked:
+        stored = None if deal_id in self._changed else self.picture.deals[deal_id].value
+        return Booked(deal, stored)
+
     def _memory(self) -> Memory:
         return Memory(
             last_seq=self.last_seq,
@@ -357,7 +376,7 @@ class Round:
             level_since_s=self.level_since_s,
             timers=self.timers,
             retry_s={o: s for o, s in self.retry_s.items() if s > self.now_s},
-            booked={i: Booked(d.detail.charge, d.detail.discharge) for i, d in self.deals.items() if d.detail.flowing},
+            booked={i: self._booked(i, d) for i, d in self.deals.items() if d.detail.flowing},
             stored_s={i: s for i, s in self.stored_s.items() if i in self.deals},
             clocks=self.clocks,
             reported={k: s for k, s in self.reported.items() if self.now_s - s < REPORT_AGAIN_S},
@@ -369,13 +388,16 @@ class Round:
 def _with_booked(deal: Deal, booked: Booked | None) -> Deal:
     if booked is None or not deal.detail.flowing:
         return deal
-    detail = deal.detail.model_copy(
-        update={
-            "charge": _newer(deal.detail.charge, booked.charge),
-            "discharge": _newer(deal.detail.discharge, booked.discharge),
-        }
+    if deal is booked.stored:
+        return booked.deal
+    detail = deal.detail
+    charge, discharge = (
+        _newer(detail.charge, booked.deal.detail.charge),
+        _newer(detail.discharge, booked.deal.detail.discharge),
     )
-    return deal.model_copy(update={"detail": detail})
+    if charge is detail.charge and discharge is detail.discharge:
+        return deal
+    return deal.model_copy(update={"detail": detail.model_copy(update={"charge": charge, "discharge": discharge})})
 
 
 def _newer(stored: DealSide, booked: DealSide) -> DealSide:

@@ -65,7 +65,7 @@ def direction_of(deal: Deal, unit_id: str) -> Direction:
 
 def side_of(deal: Deal, unit_id: str) -> DealSide:
     """Return the side of *unit_id*."""
-    return deal.detail.charge if direction_of(deal, unit_id) is Direction.CHARGE else deal.detail.discharge
+    return deal.detail.charge if deal.record.charge_unit_id == unit_id else deal.detail.discharge
 
 
 def with_side(deal: Deal, unit_id: str, side: DealSide) -> Deal:

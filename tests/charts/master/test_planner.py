@@ -407,7 +407,7 @@ class Twice(World):
             return
         self.settled += 1
         again = self.planner.plan(self.picture(), self.now_s)
-        assert not (again.puts or again.stops or again.sends or again.appends or again.problems)
+        assert [again.puts, again.stops, again.sends, again.appends, again.problems] == [()] * 5
         assert again.next_deadline_s >= plan.next_deadline_s
         assert again.waiting == plan.waiting
 
