@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 from apis_rules.ports.types.command import Command
@@ -87,9 +88,9 @@ class DealRecord(StoredModel):
         """Return the id of the unit that charges, or that discharges."""
         return self.charge_unit_id if direction is Direction.CHARGE else self.discharge_unit_id
 
-    @property
+    @cached_property
     def units(self) -> tuple[str, str]:
-        """Both parties, the discharging one first."""
+        """Both parties, the discharging one first. They never change, so a changed copy keeps them."""
         return (self.discharge_unit_id, self.charge_unit_id)
 
 
