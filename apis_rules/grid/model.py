@@ -242,7 +242,7 @@ class Grid:
 
     def modes(self) -> tuple[ConverterMode, ...]:
         """Return the mode of each unit."""
-        return tuple(MODES[m] for m in self._state.converters.mode)
+        return tuple([MODES[m] for m in self._state.converters.mode.tolist()])
 
     def has(self, unit_id: str) -> bool:
         """Tell whether there is such a unit."""

@@ -74,7 +74,8 @@ class Dealless:
             records = self._community.records
             excluded = {u for u, (lock, _) in records.locks().items() if lock.exclusion is not None}
             self._parties = {u for d, _ in records.deals().values() for u in d.record.units} | excluded
-        for unit_id, mode, current_a in zip(grid.unit_ids, grid.modes(), grid.unit_current_a, strict=True):
+        currents_a = grid.unit_current_a.tolist()
+        for unit_id, mode, current_a in zip(grid.unit_ids, grid.modes(), currents_a, strict=True):
             if mode.current_controlled and abs(current_a) > NO_CURRENT_A and unit_id not in self._parties:
                 self.running_s[unit_id] = self.running_s.get(unit_id, 0.0) + dt_s
                 self.longest_s[unit_id] = max(self.longest_s.get(unit_id, 0.0), self.running_s[unit_id])
@@ -157,16 +158,18 @@ class Watch:
 
     def _look_at_currents(self, grid: Grid, modes: tuple[ConverterMode, ...], passed_s: float) -> None:
         low_v, high_v = self._range_v.min - self._mask_v, self._range_v.max + self._mask_v
-        for unit_id, mode, current_a, voltage_v in zip(
-            grid.unit_ids, modes, grid.unit_current_a, grid.unit_voltage_v, strict=True
-        ):
-            hardware = self._community.documents[unit_id].hw_config
-            most_a = hardware.grid_current_capacity_a + hardware.grid_current_allowance_a
-            unheld = mode.current_controlled and abs(current_a) > NO_CURRENT_A and not low_v <= voltage_v <= high_v
+        currents_a, voltages_v = grid.unit_current_a.tolist(), grid.unit_voltage_v.tolist()
+        for unit_id, mode, current_a, voltage_v in zip(grid.unit_ids, modes, currents_a, voltages_v, strict=True):
+            if not (mode.current_controlled and abs(current_a) > NO_CURRENT_A):
+                self._unheld_s.pop(unit_id, None)
+                continue
+            unheld = not low_v <= voltage_v <= high_v
             self._unheld_s[unit_id] = self._unheld_s.get(unit_id, 0.0) + passed_s if unheld else 0.0
             if self._unheld_s[unit_id] > WITHOUT_VOLTAGE_S and not self._ill(unit_id):
                 self._tell("unheld", unit_id, f"{unit_id} has {current_a:.2f} A at {voltage_v:.0f} V")
-            if mode.current_controlled and abs(current_a) > most_a + NO_CURRENT_A:
+            hardware = self._community.documents[unit_id].hw_config
+            most_a = hardware.grid_current_capacity_a + hardware.grid_current_allowance_a
+            if abs(current_a) > most_a + NO_CURRENT_A:
                 self._tell("limit", unit_id, f"{unit_id} carries {current_a:.2f} A of {most_a:g} A")
 
     # The store.
