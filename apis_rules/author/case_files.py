@@ -47,17 +47,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from apis_rules.author.arguments import MAX_WH, time_of_day
+from apis_rules.decide.questions import QUESTIONS
+from apis_rules.decide.raised import RAISED
+from apis_rules.decide.vocabulary import Astray, find, roots
 from apis_rules.documents.diagnostics import Findings
+from apis_rules.documents.document import dotted
 from apis_rules.documents.load import load_document
 from apis_rules.documents.model import FileModel, Flag, Name, Number, Text, UnitId, Whole
 from apis_rules.documents.reading import report
+from apis_rules.documents.shapes import did_you_mean
 from apis_rules.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path as FilePath
 
+    from apis_rules.decide.vocabulary import Shape
     from apis_rules.documents.diagnostics import Location
-    from apis_rules.documents.document import Document
+    from apis_rules.documents.document import Document, Path
 
 
 def _time(value: Any) -> Any:
@@ -155,7 +162,7 @@ class CaseFileModel(_Part):
 class CaseFile:
     """A file of cases, read."""
 
-    path: Path
+    path: FilePath
     model: CaseFileModel
     document: Document
 
@@ -164,7 +171,7 @@ class CaseFile:
         return self.document.location(("cases", index, *path))
 
 
-def load_cases(path: Path) -> CaseFile:
+def load_cases(path: FilePath) -> CaseFile:
     """Read a file of cases. Raises ``InputError`` with everything that is wrong with it."""
     findings = Findings()
     document = load_document(path, findings)
@@ -187,6 +194,7 @@ def _read(document: Document, findings: Findings) -> CaseFileModel | None:
         return None
     if not model.cases:
         findings.error(document.location(("cases",)), "AR306", "there is no case in this file", "add one, or no file")
+    _check_given(document, ("given",), roots(), findings)
     first: dict[str, int] = {}
     for index, case in enumerate(model.cases):
         place = document.location(("cases", index))
@@ -207,6 +215,41 @@ def _read(document: Document, findings: Findings) -> CaseFileModel | None:
         ):
             if wrong:
                 findings.error(place, "AR306", f"the case {case.name!r} {message}", hint)
+        _check_words(case, ("cases", index), document, findings)
         if first.setdefault(case.name, index) != index:
             findings.error(place, "AR307", f"two cases are called {case.name!r}", "names tell cases apart in reports")
     return model
+
+
+def _check_words(case: CaseModel, place: Path, document: Document, findings: Findings) -> None:
+    """Note a question that nobody asks, an error that nothing raises, and facts that a question is never told."""
+    for key, word, known in (("question", case.question, QUESTIONS), ("raised", case.raised, RAISED)):
+        if word is not None and word not in known:
+            near = did_you_mean(word, known)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
+            what = "nobody asks the question" if key == "question" else "nothing raises"
+            findings.error(document.location((*place, key)), "AR306", f"{what} {word!r}", hint)
+    if case.question is not None and case.question in QUESTIONS:
+        _check_given(document, (*place, "given"), QUESTIONS[case.question].given(), findings)
+
+
+def _check_given(document: Document, place: Path, told: Mapping[str, Shape], findings: Findings) -> None:
+    for steps in _places(document.get(place)):
+        found = find(steps, told)
+        if not isinstance(found, Astray):
+            continue
+        at = document.key_location((*place, *steps))
+        if found.certain:
+            findings.error(at, "AR326", f"no rule is told of {dotted(steps)}: {found.message}", found.hint)
+        else:
+            findings.warning(at, "AR326", found.message, found.hint)
+
+
+def _places(value: Any) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of every value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, held in inner:
+        below = list(_places(held))
+        yield from ((key, *steps) for steps in below)
+        if not isinstance(held, dict | list):
+            yield (key,)

@@ -156,7 +156,7 @@ class CaseRunner:
         elif case.without is not None:
             found = {"codes": self._check(case.without)}
         else:
-            found = self._ask(index, case)
+            found = self._ask(case)
         failures = tuple(_differences(case.expect, found, ""))
         return CaseResult(str(self._file.path), case.name, self._file.location(index), failures)
 
@@ -185,11 +185,8 @@ class CaseRunner:
         verdicts = judge(strategy, request, accepts, self._evaluator, self._inputs.limits)
         return next((verdict.accept.unit_id for verdict in verdicts if verdict.rank == 1), None)
 
-    def _ask(self, index: int, case: CaseModel) -> dict[str, Any]:
+    def _ask(self, case: CaseModel) -> dict[str, Any]:
         question = str(case.question)
-        if question not in self._rule_files:
-            known = ", ".join(self._rule_files)
-            refuse(str(self._file.location(index, "question")), f"no rule file answers {question!r}", known)
         document = _merged(_merged(self._base, self._file.model.given), case.given)
         decision = self._decide_by(question, document)
         if case.after_s:

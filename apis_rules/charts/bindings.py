@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from apis_rules.charts.check import check_chart
@@ -101,8 +102,14 @@ def _machine(name: str, values: tuple[tuple[str, float], ...]) -> Machine[Any]:
 
 
 def check_document(document: Document, findings: Findings) -> None:
-    """Check *document* as a chart; where the program has a chart of that name, its effects are looked up as well."""
+    """Check *document* as a chart; where the program has a chart of that name, its effects are looked up as well.
+
+    AR433 where its file is called otherwise: walks, drawings and the program look for it by that name.
+    """
     chart = read_chart(document, findings)
+    if chart is not None and (called := Path(document.file).stem) != chart.name:
+        message = f"the chart is called {chart.name!r}, its file {called!r}: it is looked for by the file's name"
+        findings.warning(document.location(("chart",)), "AR433", message, "give both one name")
     if chart is not None and not findings.failed:
         binding = binding_of(chart.name)
         check_chart(chart, findings, None if binding is None else binding.effects.names)

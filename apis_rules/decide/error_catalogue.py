@@ -86,12 +86,16 @@ def check_document(document: Document, findings: Findings) -> None:
     findings.extend(found.sorted())
     if found.failed:
         return
+    missing = RAISED - entries.keys()
     for name in entries.keys() - RAISED:
-        near = did_you_mean(name, RAISED)
         where = document.key_location(("errors", name))
-        hint = f"did you mean {near}?" if near else "take it out"
-        findings.warning(where, "AR270", f"nothing in the program raises {name!r}", hint)
-    for name in sorted(RAISED - entries.keys()):
+        meant = did_you_mean(name, missing)
+        if meant:
+            missing -= {meant}
+            findings.error(where, "AR271", f"the program raises {meant!r}, not {name!r}", f"call it {meant}")
+        else:
+            findings.warning(where, "AR270", f"nothing in the program raises {name!r}", "take it out")
+    for name in sorted(missing):
         message = f"the program raises {name!r}, which has no entry"
         findings.error(document.location(("errors",)), "AR271", message, "add it")
 

@@ -39,3 +39,8 @@ def fill(message: str, facts: Mapping[str, Value]) -> str:
 def placeholders(message: str) -> list[str]:
     """Return the names that *message* mentions."""
     return _PLACEHOLDER.findall(message)
+
+
+def stray_brace(message: str) -> bool:
+    """Whether *message* has a brace without its partner, so that a name in it stays as it is written."""
+    return not {"{", "}"}.isdisjoint(_PLACEHOLDER.sub("", message))

@@ -121,8 +121,14 @@ def _read_error(text: str, where: Location, findings: Findings) -> RaiseError | 
     if len(parts) != len(_PARTS):
         findings.error(where, "AR256", f"{text!r} is no error", "for example HARDWARE:LOCAL:ERROR")
         return None
-    known = [_known([part], kinds, where, findings) for part, kinds in zip(parts, _PARTS, strict=True)]
-    return RaiseError(Category(parts[0]), Extent(parts[1]), Level(parts[2])) if all(known) else None
+    words = [[str(word) for word in kinds] for kinds in _PARTS]
+    if all(part in known for part, known in zip(parts, words, strict=True)):
+        return RaiseError(Category(parts[0]), Extent(parts[1]), Level(parts[2]))
+    near = [did_you_mean(part, known) for part, known in zip(parts, words, strict=True)]
+    unknown = next(known for part, known in zip(parts, words, strict=True) if part not in known)
+    hint = f"did you mean {':'.join(near)}?" if all(near) else f"there are {', '.join(unknown)}"
+    findings.error(where, "AR256", f"{text!r} is no error", hint)
+    return None
 
 
 _PARTS: Final[tuple[type[enum.StrEnum], ...]] = (Category, Extent, Level)

@@ -33,7 +33,7 @@ from apis_rules.decide.declared_facts import Fact, FactModel, FactReader, RulePa
 from apis_rules.decide.definition import obstacle
 from apis_rules.decide.language import kind_of, parse_condition, parse_expression
 from apis_rules.decide.lower import lower
-from apis_rules.decide.messages import placeholders
+from apis_rules.decide.messages import placeholders, stray_brace
 from apis_rules.decide.outcomes import Outcome, OutcomeModel, read_outcome
 from apis_rules.decide.question_check import QuestionCheck
 from apis_rules.decide.questions import CONSTANT_ROOTS
@@ -203,6 +203,8 @@ class _Reader:
             self._question.outcome(outcome, at)
         if entry.for_each is not None:
             self._question.loop(entry.for_each, self._document.location((*place, "for_each")))
+        if stray_brace(entry.message):
+            self._wrong((*place, "message"), "AR259", "the message has a brace without its partner", "{name}")
         for name in placeholders(entry.message):
             if name not in kinds:
                 near = did_you_mean(name, kinds)

@@ -48,9 +48,11 @@ def model_at(model: type[FileModel], path: Path) -> type[FileModel] | None:
     steps = list(path)
     while steps and at is not None:
         step = steps.pop(0)
+        if isinstance(step, int):  # an entry of a list: each is the same model
+            continue
         keys = known_keys(at)
         if step in keys:
-            at, free = inner_model(keys[str(step)])
+            at, free = inner_model(keys[step])
             if free and steps:
                 steps.pop(0)
         else:

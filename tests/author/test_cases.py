@@ -97,7 +97,7 @@ def test_what_follows_from_a_case_is_compared(
     [
         ("raised: disk, expect: {error: 'HARDWARE:LOCAL:WARN'}", "error is FRAMEWORK:LOCAL:FATAL, not"),
         ("without: {file: hw_config, key: droopRatio}, expect: {codes: []}", "codes is AR201, not none"),
-        ("raised: dust, expect: {do: log}", "no error is called 'dust'"),
+        ("raised: dust, expect: {do: log}", "nothing raises 'dust'"),
         ("without: {file: policy, key: dust}, expect: {codes: []}", "there is no dust that could be taken out"),
     ],
 )
@@ -184,11 +184,18 @@ def test_results_for_programs(folder: Path, capfd: pytest.CaptureFixture[str]) -
         ("  - {name: high, remaining_wh: 1, expect: {status: low}}\n", "AR307", "two cases are called 'high'"),
         ("  - {name: a, remaining_wh: 1, expect: {}}\n", "AR306", "expects nothing"),
         ("  - {name: a, expect: {status: low}}\n", "AR306", "asks nothing"),
+        ("  - {name: a, raised: diks, expect: {do: log}}\n", "AR306", "nothing raises 'diks'"),
+        ("  - {name: a, question: request, given: {nod: {mode: stop}}, expect: {rule: a}}\n", "AR326", "no 'nod'"),
+        (
+            "  - {name: a, question: accept, given: {node: {mod: x}}, expect: {rule: a}}\n",
+            "AR326",
+            "no 'mod' in $.node",
+        ),
         ("  - {name: a, remaining_wh: 1, question: request, expect: {rule: a}}\n", "AR306", "more than one thing"),
         ("  - {name: a, remaining_wh: 1, expect: {statos: low}}\n", "AR200", "statos"),
         ("  - {name: a, remaining_wh: -1, expect: {status: low}}\n", "AR203", "remaining_wh"),
         ("  - {name: a, at: '25:00', remaining_wh: 1, expect: {status: low}}\n", "AR2", "time of day"),
-        ("  - {name: a, question: requests, expect: {rule: null}}\n", "AR101", "no rule file answers 'requests'"),
+        ("  - {name: a, question: requests, expect: {rule: null}}\n", "AR306", "nobody asks the question 'requests'"),
     ],
 )
 def test_a_wrong_case_is_refused_at_its_place(

@@ -120,13 +120,20 @@ def test_one_fault_has_one_name(tmp_path: Path) -> None:
 
 
 def test_a_catalogue_of_errors_has_what_the_program_raises(tmp_path: Path) -> None:
-    """An entry that nothing raises is doubtful, one that is missing is a mistake."""
+    """An entry that nothing raises is doubtful, one that is missing is a mistake; a misspelt one is one mistake."""
     text = (data_dir("rules") / "errors.yaml").read_text()
-    (tmp_path / "errors.yaml").write_text(text.replace("  silent:", "  silence:"))
-    assert [(d.code, str(d.severity), d.message) for d in check_paths([tmp_path]).diagnostics] == [
-        ("AR271", "error", "the program raises 'silent', which has no entry"),
-        ("AR270", "warning", "nothing in the program raises 'silence'"),
-    ]
+    for changed, expected in (
+        (text.replace("  silent:", "  silence:"), [("AR271", "the program raises 'silent', not 'silence'")]),
+        (
+            text.replace("  silent:", "  thunder:"),
+            [
+                ("AR271", "the program raises 'silent', which has no entry"),
+                ("AR270", "nothing in the program raises 'thunder'"),
+            ],
+        ),
+    ):
+        (tmp_path / "errors.yaml").write_text(changed)
+        assert [(d.code, d.message) for d in check_paths([tmp_path]).diagnostics] == expected
 
 
 def test_a_mistake_elsewhere_does_not_silence_the_analysis(tmp_path: Path) -> None:

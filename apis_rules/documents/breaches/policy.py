@@ -138,8 +138,9 @@ def _branches(sight: Sight, members: set[str]) -> None:
     names = {name for _, name in sight.texts(listed)}
     if enabled and not names:
         sight.error((*_TOPOLOGY, "enabled"), "AR221", "the topology is evaluated, but branchIds names no branch")
-    lines = lines_of(sight.document.value)
-    for key, drawn in (("branchAssociation", lines), ("branchCurrentCapacityA", {})):
+    # A line whose ends are wrong is told as that, and has its entry all the same.
+    lines, drawn_lines = lines_of(sight.document.value), sight.mapping((*_TOPOLOGY, "branchLines"))
+    for key, drawn in (("branchAssociation", drawn_lines), ("branchCurrentCapacityA", {})):
         known = {**drawn, **sight.mapping((*_TOPOLOGY, key))}
         for place, name in sight.texts(listed):
             if name not in known:
