@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -53,9 +54,16 @@ def read_message(kind: type[M], body: bytes) -> M:
         Refused: it is no such message; the sender is told, and this node goes on.
     """
     try:
-        return kind.from_json(body)
+        message: M = _read(kind, body)
     except ValidationError as error:
         raise Refused(f"not a {kind.__name__}: {error.errors()[0]['msg']}") from error
+    return message
+
+
+@lru_cache(maxsize=16)
+def _read(kind: type[M], body: bytes) -> M:
+    """Read a message; what is told to everybody is read once for all nodes in one process."""
+    return kind.from_json(body)
 
 
 async def heard(kind: type[M], bodies: AsyncIterator[bytes]) -> AsyncIterator[M]:

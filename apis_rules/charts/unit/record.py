@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.ports.types import CommandName, ConverterMode, DcdcData, Epoch, Outcome, WireModel
@@ -178,11 +179,13 @@ class UnitRecord:
             raise TypeError(f"a unit has no {', '.join(sorted(changes.keys() - self.__dict__.keys()))}")
         copy = object.__new__(UnitRecord)
         copy.__dict__.update(self.__dict__, **changes)
+        if "document" in changes:
+            copy.__dict__.pop("dcdc", None)
         return copy
 
-    @property
+    @cached_property
     def dcdc(self) -> DcdcData:
-        """The converter as last read."""
+        """The converter as last read; read once per document."""
         return DcdcData.model_validate(self.document.get("dcdc", {}))
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from apis_rules.compose.simulation.metering import DealMeters
-from apis_rules.node.records import EPOCH
+from apis_rules.node.records import EPOCH, parse_record
 from apis_rules.ports.types import ConverterMode, Deal, Epoch
 
 if TYPE_CHECKING:
@@ -182,12 +182,12 @@ class Watch:
         if entry.value is None:
             return
         if entry.key == EPOCH:
-            number = Epoch.from_json(entry.value).number
+            number = parse_record(EPOCH, entry.value, Epoch).number
             if number <= self._epoch and not self._ill(STORE):
                 self._tell("epoch", str(number), f"epoch {number} after {self._epoch}")
             self._epoch = max(self._epoch, number)
         elif entry.key.startswith("deal."):
-            deal = Deal.from_json(entry.value)
+            deal = parse_record(entry.key, entry.value, Deal)
             if deal.switched:
                 self._switched[deal.record.deal_id] = asyncio.get_running_loop().time()
         elif entry.key.startswith("lock."):

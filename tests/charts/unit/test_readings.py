@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apis_rules.charts import Timers
 from apis_rules.charts.unit.readings import merge_documents, shown_mode
+from apis_rules.charts.unit.record import UnitMemory, UnitRecord
 from apis_rules.ports.types import DcdcStatus
 
 
@@ -59,3 +61,14 @@ def test_merging_keeps_what_is_not_said_and_takes_what_is(known: dict[str, objec
     assert merge_documents(merged, answer) == merged
     assert {k: merged[k] for k in known if k not in answer} == {k: v for k, v in known.items() if k not in answer}
     assert set(merged) == {*known, *answer}
+
+
+def test_the_converter_is_read_anew_from_another_document() -> None:
+    """What was read of one document is kept for it alone: a copy with another document shows the other one's values."""
+    unit = UnitRecord("waiting", "E001", "boot", UnitMemory(), Timers({}), document={"dcdc": {"meter": {"vg": 350.0}}})
+    assert unit.dcdc is unit.dcdc
+    assert unit.changed(next_number=2).dcdc is unit.dcdc
+    other = unit.changed(document={"dcdc": {"meter": {"vg": 10.0}}})
+    assert other.dcdc.meter.grid_voltage_v == 10.0
+    assert unit.dcdc.meter.grid_voltage_v == 350.0
+    assert other != unit
