@@ -53,7 +53,8 @@ def find_running(args: argparse.Namespace) -> Running:
     try:
         running = load_running(root)
     except (OSError, ValueError) as error:
-        message = f"no running community is known here ({error})"
+        why = "" if isinstance(error, FileNotFoundError) else f" ({error})"
+        message = f"no running community is known here{why}"
         raise refusal(Location(str(root / RUN_FILE)), "AR701", message, RUNS_HINT) from error
     return replace(running, urls=urls or running.urls)
 
@@ -99,7 +100,8 @@ def with_last_run(args: argparse.Namespace, work: Callable[[Onlooker], Awaitable
     try:
         last = load_running(root, LAST_RUN_FILE)
     except (OSError, ValueError) as error:
-        message = f"no community is known that runs or has run here ({error})"
+        why = "" if isinstance(error, FileNotFoundError) else f" ({error})"
+        message = f"no community is known that runs or has run here{why}"
         raise refusal(Location(str(root)), "AR701", message, "name its --state-dir, or 'apis-rules run'") from error
 
     async def main() -> T:

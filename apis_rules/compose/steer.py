@@ -83,6 +83,11 @@ ORDERS: Final = {
 """What ``converter U`` takes."""
 
 
+_EXAMPLES: Final = {
+    "wait": "wait", "charge": "charge 1.5", "discharge": "discharge 1.5", "reference": "reference 350",
+}  # fmt: skip
+
+
 def parse_order(unit_id: str, word: str, value: float | None) -> messages.DirectOrder:
     """Return an operator's direct command: *value* is amperes for charge and discharge, volts for reference.
 
@@ -93,7 +98,7 @@ def parse_order(unit_id: str, word: str, value: float | None) -> messages.Direct
     unit = {CommandName.WAIT: None, CommandName.VOLTAGE_REFERENCE: "volts"}.get(name, "amperes")
     if (value is None) != (unit is None):
         message = f"{word} takes no value" if unit is None else f"it is not said how many {unit}"
-        raise refusal(Location("<argument VALUE>"), "AR101", message, f"'converter {unit_id} charge 1.5'")
+        raise refusal(Location("<argument VALUE>"), "AR101", message, f"'converter {unit_id} {_EXAMPLES[word]}'")
     if name is CommandName.VOLTAGE_REFERENCE:
         return messages.DirectOrder(unit_id=unit_id, name=name, params=CommandParams(grid_voltage_v=value))
     return messages.DirectOrder(unit_id=unit_id, name=name, params=CommandParams(grid_current_a=value))

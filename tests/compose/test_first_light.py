@@ -68,7 +68,8 @@ def test_an_observer_only_looks(running: Running, tmp_path: Path) -> None:
 
 def test_verbs_steer_what_runs(running: Running) -> None:
     """Modes are set and shown; an illegal mode changes nothing and exits 2."""
-    ask("mode", "set", "heteronomous", *running.place)
+    assert ask("mode", "set", "heteronomous", *running.place) == "the community's mode is heteronomous"
+    assert "get takes no mode" in ask("mode", "get", "stop", *running.place, expect=2)
     assert ask("mode", "get", *running.place) == "heteronomous"
     assert "AR101" in ask("mode", "set", "manual", "--unit", "E003", *running.place, expect=2)
     assert "AR101" in ask("mode", "set", "soft", *running.place, expect=2)
@@ -77,6 +78,7 @@ def test_verbs_steer_what_runs(running: Running) -> None:
     assert "not in manual mode" in refused
     assert "'apis-rules mode set manual'" in refused
     assert "amperes" in ask("converter", "E003", "charge", *running.place, expect=2)
+    assert "'converter E003 reference 350'" in ask("converter", "E003", "reference", *running.place, expect=2)
     assert ask("mode", "get", *running.place) == "heteronomous"
 
 

@@ -27,11 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the modes, or set one."""
     from apis_rules.compose.look import check_unit, with_onlooker
     from apis_rules.compose.steer import parse_mode, set_mode
-    from apis_rules.documents.diagnostics import Location
-    from apis_rules.documents.source import refusal
 
-    if args.action == "set" and args.mode is None:
-        raise refusal(Location("<argument MODE>"), "AR101", "it is not said which mode to set", "'mode set autonomous'")
+    _check(args)
 
     async def get(onlooker: Onlooker) -> int:
         if args.unit is not None:
@@ -52,6 +49,18 @@ def run(args: argparse.Namespace) -> int:
         if args.unit is not None:
             check_unit(args.unit, onlooker)
         await set_mode(onlooker, mode, args.unit)
+        whose = "the community's mode" if args.unit is None else f"{args.unit}'s own mode"
+        print(f"{whose} is {mode or ('as the policy says' if args.unit is None else 'none')}")
         return 0
 
     return with_onlooker(args, change)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from apis_rules.documents.diagnostics import Location
+    from apis_rules.documents.source import refusal
+
+    if args.action == "get" and args.mode is not None:
+        raise refusal(Location("<argument MODE>"), "AR101", "get takes no mode", f"'mode set {args.mode}' sets one")
+    if args.action == "set" and args.mode is None:
+        raise refusal(Location("<argument MODE>"), "AR101", "it is not said which mode to set", "'mode set autonomous'")
