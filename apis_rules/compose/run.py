@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from apis_rules.compose.action_log import UNIT, answer_failures, open_action_log
 from apis_rules.compose.display import REDRAW_S, Display
-from apis_rules.compose.memory import give_back_memory
+from apis_rules.compose.memory import give_back_memory, keep_giving_back, share_memory
 from apis_rules.compose.nodes import open_node
 from apis_rules.compose.onlooker import look_through, open_onlooker
 from apis_rules.compose.options import state_root, unit_folder
@@ -59,6 +59,7 @@ async def run_nodes(options: RunOptions) -> int:
         InputError: a node cannot start from what it was given.
         ExceptionGroup: of the errors that ended nodes, all converters in WAIT as far as they can be reached.
     """
+    share_memory()
     async with open_parent() as parent:
         try:
             return await _run(options, parent)
@@ -198,10 +199,11 @@ class _Run:
         return deals_from, errors_from, ends_at_s
 
     async def _settle(self) -> None:
-        """Give back what the nodes needed only to begin: files read, rules built and tried."""
+        """Give back what the nodes needed only to begin: files read, rules built and tried; later what deals leave."""
         while not self._all_begun:  # noqa: ASYNC110 - nodes begin on their own
             await asyncio.sleep(REDRAW_S)
         give_back_memory()
+        await keep_giving_back()
 
     def _alive(self) -> bool | None:
         """Return whether all loops of those that have begun go round; None: none has begun."""

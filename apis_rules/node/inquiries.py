@@ -24,7 +24,7 @@ WATCH_S: Final = 0.5
 """A unit that is in play is read again when its last reading is so old."""
 
 OWN_WATCH_S: Final = 1.5
-"""The master reads its own unit so often in any case: a bus it has watched is known to be dead before a deal asks."""
+"""The master reads its own unit so often where deals may come: a bus it has watched is known to be dead before."""
 
 ROUND_S: Final = 0.1
 """A reading that has come waits so long for the others that the plan wants with it."""
@@ -62,19 +62,19 @@ class Inquiries:
         self._round: asyncio.TimerHandle | None = None
         self._announcing: set[str] = set()
 
-    def read(self, wanted: Sequence[str], in_play: Mapping[str, object]) -> None:
+    def read(self, wanted: Sequence[str], in_play: Mapping[str, object], *, watches_bus: bool = True) -> None:
         """Ask for what the plan wants now, and keep the readings of all units in play young."""
         self._wanted = frozenset(wanted)
         # What is being read was asked for before the plan wished for it: it may show what was before a switch.
         self._read_again.update(u for u in wanted if self._reading.get(u) == UNDER_WAY)
         self._ask(wanted)
-        self.keep_young(in_play)
+        self.keep_young(in_play, watches_bus=watches_bus)
 
-    def keep_young(self, in_play: Mapping[str, object]) -> None:
-        """Ask all units in play whose last reading has aged."""
+    def keep_young(self, in_play: Mapping[str, object], *, watches_bus: bool = True) -> None:
+        """Ask all units in play whose last reading has aged; with *watches_bus* the master's own unit as well."""
         now_s = self._ports.clock.now_s()
         old = [u for u in in_play if now_s - self._neighbours.of(u).read_at_s >= WATCH_S]
-        if now_s - self._neighbours.of(self._owner).read_at_s >= OWN_WATCH_S:
+        if watches_bus and now_s - self._neighbours.of(self._owner).read_at_s >= OWN_WATCH_S:
             old.append(self._owner)
         self._ask(old)
 

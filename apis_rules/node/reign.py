@@ -21,6 +21,7 @@ from apis_rules.node.by_hand import ByHand
 from apis_rules.node.inquiries import Inquiries
 from apis_rules.node.unit_clock import format_utc
 from apis_rules.ports.state import At, Write
+from apis_rules.ports.types import OperationMode
 from apis_rules.ports.types.model import FORMAT
 
 if TYPE_CHECKING:
@@ -235,10 +236,15 @@ class Reign:
             errors.reaction,
         )
 
+    @property
+    def _watches_bus(self) -> bool:
+        """Whether a deal may come for which the bus must be known to be dead; never in the mode *stop*."""
+        return self._office.board.community_mode is not OperationMode.STOP
+
     def keep_young(self) -> None:
         """Between two passes: ask units in play whose readings have aged."""
         if self.plan is not None:
-            self._inquiries.keep_young(self.plan.refresh)
+            self._inquiries.keep_young(self.plan.refresh, watches_bus=self._watches_bus)
 
     async def take_pass(self, planner: Planner) -> None:
         """Look at everything once, and do what follows."""
@@ -288,7 +294,7 @@ class Reign:
         office = self._office
         for stop in plan.stops:
             self._group.create_task(self._send_stop(stop))
-        self._inquiries.read(plan.reads, plan.refresh)
+        self._inquiries.read(plan.reads, plan.refresh, watches_bus=self._watches_bus)
         self._inquiries.announce(plan.announce)
         for problem in plan.problems:
             office.errors.raise_problem(problem, self.term.epoch)
