@@ -190,7 +190,12 @@ class _Run:
             return None
         self.read(path, kind=kind, named=True)
         loaded = self.loaded[path.resolve()]
-        return loaded if loaded is not None and isinstance(loaded.model, model) else None
+        if loaded is None or isinstance(loaded.model, model):
+            return loaded
+        is_kind = next(k for k, m in reading.MODELS.items() if isinstance(loaded.model, m))
+        message = f"{name} is a {is_kind}, but {key} names a {kind}"
+        self.findings.error(config.document.location((key,)), "AR239", message, f"name the {kind} file")
+        return None
 
     def of(self, model: type[M]) -> list[Loaded[M]]:
         return [loaded for loaded in self.loaded.values() if loaded is not None and isinstance(loaded.model, model)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
@@ -111,3 +113,14 @@ class Config(FileModel):
     def display_name(self) -> str:
         """The unit's name for people: its own, else ``auto`` and its id."""
         return self.unit_name if self.unit_name is not None else f"auto{self.unit_id}"
+
+
+def is_server_url(url: str) -> bool:
+    """Whether *url* can be that of a NATS server: ``nats://HOST:4222``, ``tls://…`` or ``HOST:4222``."""
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        good = parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as the resolver will
+    except ValueError:
+        return False
+    return good and not re.search(r"\s", url)

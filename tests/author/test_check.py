@@ -182,6 +182,21 @@ def test_addresses_that_a_run_refuses_are_doubtful(tmp_path: Path) -> None:
     assert found == [("AR721", "the shared state is at 10.0."), ("AR721", "emulator is at 10.0.0.7, but")]
 
 
+def test_what_a_config_names_is_of_the_kind_that_its_key_says(tmp_path: Path) -> None:
+    """A policy where a scenario belongs, and an address that no store has, are each one error at their place."""
+    write_workset(tmp_path)
+    config = tmp_path / "config.json"
+    text = config.read_text()
+    for old, new, code in (
+        ("./scenario.json", "./policy.json", "AR239"),
+        ('"urls": []', '"urls": ["http://house1:4222"]', "AR511"),
+    ):
+        config.write_text(text.replace(old, new))
+        (found,) = [d for d in check_paths([config]).diagnostics if d.severity is Severity.ERROR]
+        line = 1 + text[: text.index(old)].count("\n")
+        assert (found.code, found.location.file, found.location.line) == (code, str(config), line)
+
+
 def test_the_kind_may_be_said(tmp_path: Path) -> None:
     """``--kind`` goes before the keys; without it an unknown file is refused, in a folder passed over."""
     path = tmp_path / "x.json"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import nats.errors
 
+from apis_rules.documents.config import is_server_url
 from apis_transport.errors import CannotOpen
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ def check_version(client: Client, where: str) -> None:
 
 def check_url(url: str) -> None:
     """Raise ``CannotOpen`` (AR511) where it is no URL of a server."""
-    try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
-        good = parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
-        (parts.hostname or "").encode("idna")  # as the resolver will
-    except ValueError:
-        good = False
-    if not good or re.search(r"\s", url):
+    if not is_server_url(url):
         raise CannotOpen("AR511", address(url), "is not the URL of a NATS server", "nats://HOST:4222")
 
 

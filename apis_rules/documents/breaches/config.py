@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from apis_rules.documents.breaches.sight import Sight
+from apis_rules.documents.config import is_server_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,9 @@ def check_config(document: Document, findings: Findings) -> None:
     _watchdog(sight)
     _security(sight)
     _later(sight)
+    for place, url in sight.texts(("nats", "urls")):
+        if not is_server_url(url):
+            sight.error(place, "AR511", f"{url!r} is not the URL of a NATS server", "nats://HOST:4222")
     for key in ("stateFileFormat", "fileSystemExclusiveLockFileFormat"):
         text = sight.text(key, "%s")
         if text.count("%s") != 1 or text.count("%") != 1:
