@@ -111,8 +111,11 @@ class Onlooker:
         self.finished = deque(self.finished, limit)
 
     def finished_after(self, count: int) -> list[DealRecord]:
-        """Return the final records after the first *count*, as far as they are kept, oldest first."""
-        return [*islice(reversed(self.finished), self.finished_count - count)][::-1]
+        """Return the final records after the first *count*, as far as they are kept, oldest first.
+
+        None while not so many have been read yet, as after a restart.
+        """
+        return [*islice(reversed(self.finished), max(0, self.finished_count - count))][::-1]
 
     async def follow_deals(self, from_seq: int) -> None:
         """Collect final records until cancelled."""

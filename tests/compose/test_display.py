@@ -95,11 +95,12 @@ def test_an_output_that_is_not_read_holds_up_no_node(
 
 async def show_deals(told: int) -> int:
     async with pair(20.0) as w, operator(w) as looker:
-        following = asyncio.create_task(looker.follow_deals(1))
-        await w.until(lambda: looker.finished_count >= 2, 120, "two deals that are over")
+        await w.until(lambda: len(w.final_records) >= 2, 120, "two deals that are over")
         display = Display(looker, "text")
         display.told = told
         showing = asyncio.create_task(display.run(lambda: ()))
+        await asyncio.sleep(2)  # in virtual time: it shows before the first record is read
+        following = asyncio.create_task(looker.follow_deals(1))
         await w.until(lambda: looker.finished_count >= 3, 120, "a third one")
         await asyncio.sleep(1)
         for task in (showing, following):
