@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 REQUEST: Final = "request"
 ACCEPT: Final = "accept"
+CHOOSE: Final = "choose"
 LOCAL_SAFETY: Final = "local-safety"
 GLOBAL_SAFETY: Final = "global-safety"
 HARD_LIMITS: Final = "hard-limits"
 REACTIONS: Final = "reactions"
-ASKED: Final = (REQUEST, ACCEPT, LOCAL_SAFETY, GLOBAL_SAFETY, HARD_LIMITS, REACTIONS)
+ASKED: Final = (REQUEST, ACCEPT, CHOOSE, LOCAL_SAFETY, GLOBAL_SAFETY, HARD_LIMITS, REACTIONS)
 """The questions that a node asks."""
 
 ERRORS: Final = "errors"

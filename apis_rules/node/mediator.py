@@ -52,7 +52,7 @@ class Trader(Protocol):
     def take_part(self, request: Request) -> Accept | Decline:
         """Say whether this unit takes part in a deal from outside, of which *request* is the other party's half."""
 
-    def choose(self, request: Request, accepts: Sequence[Accept]) -> Accept | None:
+    def choose(self, request: Request, accepts: Sequence[Accept]) -> Choice:
         """Say which of the accepts to an own request is taken."""
 
     def deal_amount_wh(self, request_wh: int, accept_wh: int) -> int | None:
@@ -77,6 +77,14 @@ class Places:
         """Return them in the form of deals, so that rules count them as such."""
         sides = {Direction.CHARGE: "chargeUnitId", Direction.DISCHARGE: "dischargeUnitId"}
         return [{"state": "reserved", "record": {sides[d]: unit_id}} for d in self.reserved]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The accept that is taken, or why none is."""
+
+    accept: Accept | None
+    why_none: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +128,11 @@ class Mediator:
 
     # The place a unit has.
 
-    def places(self) -> Places:
-        """Return the places that are kept free now."""
+    def places(self, besides: str = "") -> Places:
+        """Return the places that are kept free now, that of the negotiation *besides* left out."""
         now_s = self._ports.clock.now_s()
         self._reserved = {i: r for i, r in self._reserved.items() if r.until_s > now_s}
-        return Places(tuple(r.direction for r in self._reserved.values()))
+        return Places(tuple(r.direction for i, r in self._reserved.items() if i != besides))
 
     def reserve(self, negotiation_id: str, direction: Direction, within_s: float) -> None:
         """Keep a place free."""
@@ -151,9 +159,10 @@ class Mediator:
             others = await self._count_others()
             answers = await self._ports.bus.gather(messages.REQUEST, request.to_json(), window_s, others)
             accepts, declines = self._sort(request, answers)
-            chosen = self._trader.choose(request, accepts) if accepts else None
+            choice = self._trader.choose(request, accepts) if accepts else Choice(None, _why_nobody(declines))
+            chosen = choice.accept
             if chosen is None:
-                return Negotiated(None, _why_nobody(accepts, declines), declines, tuple(accepts))
+                return Negotiated(None, choice.why_none, declines, tuple(accepts))
             deal_id = await self._agree(request, chosen)
             return Negotiated(deal_id, "", declines, tuple(accepts), chosen)
         except (Conflict, Refused) as error:
@@ -366,9 +375,7 @@ def _with_place(lock: Lock, unit_id: str, record: DealRecord, direction: Directi
     return lock.model_copy(update={"entries": (*lock.entries, entry)})
 
 
-def _why_nobody(accepts: Sequence[Accept], declines: Sequence[Decline]) -> str:
-    if accepts:
-        return "no accept fits the request"
+def _why_nobody(declines: Sequence[Decline]) -> str:
     if not declines:
         return "nobody answered"
     reasons = sorted({f"{d.unit_id}: {d.reason}" for d in declines})

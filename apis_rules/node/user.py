@@ -17,6 +17,7 @@ from apis_rules.decide.ruleset import LiveRuleset
 from apis_rules.documents.model import canonical_hash
 from apis_rules.errors import Outage
 from apis_rules.node.diary import Seen
+from apis_rules.node.mediator import Choice
 from apis_rules.node.same import Same
 from apis_rules.node.unit_clock import time_of_day_s
 from apis_rules.ports.types import Accept, Decline, DeclineReason, Request
@@ -251,8 +252,13 @@ class User:
             efficient_grid_voltage_v=self._efficient_grid_voltage_v(),
         )
 
-    def choose(self, request: Request, accepts: Sequence[Accept]) -> Accept | None:
+    def choose(self, request: Request, accepts: Sequence[Accept]) -> Choice:
         """Say which of the accepts to an own request is taken (specification 6.3)."""
+        closed = self._gates.closed_for_choice(self._own_mediator.places(request.negotiation_id), request, accepts)
+        accepts = [accept for accept in accepts if accept.unit_id not in closed]
+        if not accepts:
+            sentences = sorted({gate.sentence for gate in closed.values()})
+            return Choice(None, f"no accept may be taken ({'; '.join(sentences)})")
         reading = self._board.reading
         strategy = self._scenario.scenario.strategy_at(time_of_day_s(reading.unit_time_s)) if reading else None
         candidates = [
@@ -264,8 +270,8 @@ class User:
         self._chosen_by = strategy or Strategy.AMOUNT
         chosen = choose_accept(self._chosen_by, own, candidates)
         if chosen is None:
-            return None
-        return next(a for a in accepts if a.unit_id == candidates[chosen].unit_id)
+            return Choice(None, "no accept fits the request")
+        return Choice(next(a for a in accepts if a.unit_id == candidates[chosen].unit_id))
 
     def deal_amount_wh(self, request_wh: int, accept_wh: int) -> int | None:
         """Return the amount of a deal within the policy's limits, None where it is too small."""
