@@ -33,6 +33,7 @@ LOCAL_SAFETY: Final = "local-safety"
 GLOBAL_SAFETY: Final = "global-safety"
 HARD_LIMITS: Final = "hard-limits"
 REACTIONS: Final = "reactions"
+OPERATION_MODE: Final = "operation-mode"
 ASKED: Final = (REQUEST, ACCEPT, CHOOSE, LOCAL_SAFETY, GLOBAL_SAFETY, HARD_LIMITS, REACTIONS)
 """The questions that a node asks."""
 
@@ -88,6 +89,8 @@ def declare_rules(own: Contents) -> DeclaredRules:
         questions = combine_rules(bundled, own)
     except InputError as error:
         findings.extend(error.diagnostics)
+    if OPERATION_MODE in questions and own:
+        _fixed(questions[OPERATION_MODE], bundled, findings)
     for name, (path, content) in _by_name(own).items():
         _only_in_errors(name, path, content, findings)
     errors = _errors({**_by_name(bundled), **_by_name(own)}.get(ERRORS), findings)
@@ -110,6 +113,15 @@ def _only_in_errors(name: str, path: Path, content: str | InputError, findings: 
         if recognise(document.value) is Kind.ERRORS:
             message = f"the catalogue of errors is read from errors.yaml, not from {path.name}"
             findings.error(document.key_location(("errors",)), "AR264", message, "call the file errors.yaml")
+
+
+def _fixed(modes: RuleFile, bundled: Contents, findings: Findings) -> None:
+    """Refuse another table of modes (AR277): nodes have the one of ``apis_rules.charts.modes``; a copy is no error."""
+    if modes.content_hash != combine_rules(bundled, {})[OPERATION_MODE].content_hash:
+        message = "which mode is in effect is the same at every node: this table is not asked"
+        findings.error(
+            modes.location, "AR277", message, "leave the file out; what a mode allows: statecharts/node.yaml"
+        )
 
 
 def _errors(found: tuple[Path, str | InputError] | None, findings: Findings) -> dict[str, CataloguedError]:

@@ -115,11 +115,13 @@ facts: {mode: {path: $.node.mode, kind: text}}
 rules:
   - {id: stopped, when: mode == 'stop', outcome: {decline: not-autonomous}, message: "in mode {mode}"}
 """
+NEVER_AUTONOMOUS = (data_dir("rules") / "operation-mode.yaml").read_text().replace("{mode: autonomous}", "{mode: stop}")
 ERRORS = (data_dir("rules") / "errors.yaml").read_text()
 TOGETHER = {
     "its question is misspelt": ("accept.yaml", SOUND.replace("accept", "acept", 1), "AR272", 1, 11),
     "it answers what another does": ("my-accept.yaml", SOUND, "AR264", 1, 11),
     "it answers what nobody asked it": ("request.yaml", SOUND, "AR264", 1, 11),
+    "another table of modes": ("operation-mode.yaml", NEVER_AUTONOMOUS, "AR277", 2, 11),
     "a catalogue by another name": ("error.yaml", ERRORS, "AR264", 3, 1),
     "an entry is missing": ("errors.yaml", "errors: {}\n", "AR271", 1, 9),
     "a message with a gap": (
