@@ -87,7 +87,10 @@ class Onlooker:
     def knows(self, unit_id: str) -> bool:
         """Whether this is a member, or a unit of which something is still open: a deal, an exclusion, a converter."""
         records = self.records
-        return unit_id in {*self.members, *records.locks(), *records.active()[0].units}
+        lock = records.lock(unit_id)
+        # What deals have left behind is an empty lock.
+        held = bool(lock.entries) or lock.exclusion is not None
+        return held or unit_id in {*self.members, *records.active()[0].units}
 
     def goes_by(self) -> dict[str, str]:
         """Return unit id → hash of the reference in force there, of the units that have published their data lately."""

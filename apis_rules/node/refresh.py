@@ -127,9 +127,7 @@ class Refresher:
             self._board.goes_by = self._reference().hash
             while True:
                 self._progress.beat()
-                # What a node that may not join was started with was never in force.
-                if not self._versioned and self._board.joined:
-                    await self._keep_version()
+                await self._keep_first_version()
                 self._wake.clear()
                 await self._follow(view)
                 await self._look_at_files()
@@ -303,6 +301,7 @@ class Refresher:
     # In force.
 
     async def _put(self, documents: Documents, kept: dict[str, KeptFile]) -> None:
+        await self._keep_first_version()
         compiled = await self._blocking(partial(compile_documents, documents, self._rules))
         self._exchange(compiled)
         self._own = None
@@ -310,6 +309,11 @@ class Refresher:
         self._board.goes_by = self._reference().hash
         log.info("%s: %s in force", self._board.identity.unit_id, ", ".join(kept) or "rules")
         await self._keep_version()
+
+    async def _keep_first_version(self) -> None:
+        """Keep what the node was started with; where it may not join, that was never in force."""
+        if not self._versioned and self._board.joined:
+            await self._keep_version()
 
     async def _keep_version(self) -> None:
         if self._files is None:

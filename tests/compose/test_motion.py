@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from apis_rules.documents.versions import FOLDER
 from tests.compose.conftest import Running
 from tests.compose.houses import UNITS, Houses, Program, ask, until, write_community
 
@@ -35,6 +36,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def versions(running: Running, unit_id: str) -> list[dict[str, str]]:
+    """Return what `history` shows, the latest first; nothing before the unit has taken part."""
+    if not any((running.folder / "state").glob(f"*/*/{unit_id}/{FOLDER}")):
+        return []
     rows = ask("history", "--unit", unit_id, *running.place, "--format", "jsonl")
     return [json.loads(row) for row in rows.splitlines()]
 
@@ -42,6 +46,7 @@ def versions(running: Running, unit_id: str) -> list[dict[str, str]]:
 def test_a_scenario_is_changed_and_rolled_back(running: Running) -> None:
     """The new one is in force after its period, `history` shows it at each unit, `rollback` takes it back."""
     running.program.wait_line("deal", 60)
+    until(lambda: all(len(versions(running, u)) == 1 for u in UNITS), BUILD_S, "what each was started with")
     file: Path = running.folder / "scenario.json"
     before = file.read_text()
     after = before.replace('"pointPerWh": 10', '"pointPerWh": 11')

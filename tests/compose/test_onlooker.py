@@ -6,10 +6,14 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from apis_rules.compose.lines import Narrator
 from apis_rules.compose.onlooker import KEPT_DEALS
 from apis_rules.compose.overview import DealLine
-from apis_rules.ports.types import Category, ErrorEvent, Extent, Level
+from apis_rules.node.records import LOCK
+from apis_rules.ports.state import Write
+from apis_rules.ports.types import Category, Direction, ErrorEvent, Extent, Level, Lock, LockEntry
 from apis_rules.ports.virtual_time import run_virtual
 from tests.compose.test_kept import RECORD, TIME
 from tests.node.world import operator, world
@@ -69,3 +73,23 @@ async def check_what_is_kept() -> None:
 def test_what_is_kept_of_ended_deals_and_errors_is_bounded() -> None:
     """All are counted, the last are kept; each is told once, and then what is over is forgotten."""
     run_virtual(check_what_is_kept())
+
+
+async def who_is_known(lock: Lock) -> bool:
+    async with world(1, started=False) as w, operator(w) as looker:
+        w.store.ctl.write([Write(LOCK + "E009", lock.to_json())])
+        await w.until(lambda: looker.records.lock("E009") == lock and "E009" in looker.records.locks(), 5, "seen")
+        return looker.knows("E009")
+
+
+@pytest.mark.parametrize(
+    ("lock", "known"),
+    [
+        (Lock(), False),
+        (Lock(exclusion="breaker opened"), True),
+        (Lock(entries=(LockEntry(deal_id="d1", direction=Direction.CHARGE, ampere=1.0),)), True),
+    ],
+)
+def test_a_unit_that_has_left_is_known_while_something_of_it_is_open(lock: Lock, known: bool) -> None:
+    """A deal or an exclusion is open; the empty lock that a deal leaves behind is not."""
+    assert run_virtual(who_is_known(lock)) is known
