@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from apis_rules.compose.outlet import Outlet
 from apis_rules.compose.summary import sum_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from apis_rules.compose.onlooker import Onlooker
 
@@ -59,19 +60,22 @@ class Display:
         self._onlooker = onlooker
         self._form = form
         self._opinions = opinions
-        self._in_terminal = sys.stdout.isatty()
+        # A terminal that cannot move its cursor gets lines, like a file.
+        self._in_terminal = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
         if self._in_terminal or form == "json":
             onlooker.keep_deals(SUMMED_DEALS)
         self._out = Outlet(sys.stderr if form == "json" else sys.stdout)
 
-    async def run(self, lacking: Callable[[], Iterable[str]]) -> bool:
+    async def run(
+        self, lacking: Callable[[], Iterable[str]], ended: Callable[[], Collection[str]] = lambda: ()
+    ) -> bool:
         """Show until cancelled, or until nothing can be shown any more; return whether that is no reason to end.
 
-        *lacking*: what stands before the reasons for which nothing is traded.
+        *lacking*: what stands before the reasons for which nothing is traded. *ended*: units whose node has ended here.
         """
         try:
             if self._in_terminal and self._form != "json":
-                await self._draw(lacking)
+                await self._draw(lacking, ended)
             else:
                 await self._tell(lacking)
         except OSError as error:
@@ -97,7 +101,7 @@ class Display:
     def _say(self, sentence: str) -> None:
         self._out.write(f"{_now()} {sentence}\n")
 
-    async def _draw(self, lacking: Callable[[], Iterable[str]]) -> None:
+    async def _draw(self, lacking: Callable[[], Iterable[str]], ended: Callable[[], Collection[str]]) -> None:
         # Loaded only where there is a terminal: a node of a small board has none.
         from rich.console import Console
         from rich.live import Live
@@ -110,7 +114,7 @@ class Display:
                 overview = looker.overview()
                 quiet = patience.lasting((*lacking(), *overview.quiet), looker.ports.clock.now_s())
                 told = (*(o.text for o in self._opinions()), *quiet)
-                picture = draw(overview, looker.errors, looker.finished_count, told)
+                picture = draw(overview, looker.errors, looker.finished_count, told, ended())
                 # A terminal that was paused gets the newest picture only.
                 live.update(picture, refresh=self._out.idle)
                 self._out.flush()

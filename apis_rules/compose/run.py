@@ -328,5 +328,5 @@ class _Run:
         """Show what happens, until nobody can look any more: then the run ends in order."""
         if self._log.on_console:  # then the action log says what happens
             return
-        if not await self._display.run(self._lacking):
+        if not await self._display.run(self._lacking, self._codes.keys):
             self._asked_to_stop()

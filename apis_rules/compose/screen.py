@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from rich.console import JustifyMethod, RenderableType
 
@@ -52,15 +52,17 @@ def draw(
     errors: Iterable[ErrorEvent] = (),
     finished: int | None = None,
     quiet: Sequence[str] | None = None,
+    ended: Collection[str] = (),
 ) -> RenderableType:
     """Return the whole picture: state, units, deals, what keeps the community from trading, errors.
 
     *finished*: how many deals are over, None where nobody counts. *quiet*: shown instead of the overview's own reasons.
+    *ended*: units of which it is known that their node has ended.
     """
     reasons = list(overview.quiet if quiet is None else quiet)
     reasons += [f"waiting: {w}" for w in overview.waiting if w not in overview.quiet]
     reasons += [f"{u.unit_id} is excluded: {u.excluded}" for u in overview.units if u.excluded]
-    parts: list[RenderableType] = [*_headlines(overview, finished), "", _units(overview.units), ""]
+    parts: list[RenderableType] = [*_headlines(overview, finished), "", _units(overview.units, ended), ""]
     parts.append(draw_deals(overview.deals) if overview.deals else Text("no deal", style="dim"))
     shown = list(errors)[-SHOWN_ERRORS:]
     if reasons or shown:
@@ -85,16 +87,16 @@ def _headlines(overview: Overview, finished: int | None) -> list[Text]:
     return [line, Text(" · ".join(parts), no_wrap=True, overflow="ellipsis")]
 
 
-def _units(units: Iterable[UnitLine]) -> Table:
+def _units(units: Iterable[UnitLine], ended: Collection[str]) -> Table:
     table = _table(_UNITS)
     for unit in units:
-        table.add_row(*_unit_row(unit))
+        table.add_row(*_unit_row(unit, "has ended" if unit.unit_id in ended else "not heard of"))
     return table
 
 
-def _unit_row(unit: UnitLine) -> list[RenderableType]:
+def _unit_row(unit: UnitLine, absent: str) -> list[RenderableType]:
     if not unit.present:
-        return [Text(unit.unit_id, style="dim"), Text("not heard of", style="dim"), *[""] * 5, _note(unit)]
+        return [Text(unit.unit_id, style="dim"), Text(absent, style="dim"), *[""] * 5, _note(unit)]
     active = unit.mode not in (None, "wait")
     return [
         unit.unit_id,

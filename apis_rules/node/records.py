@@ -20,7 +20,7 @@ from apis_rules.ports.types.model import StoredModel, WireModel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from apis_rules.ports.state import Entry, View
+    from apis_rules.ports.state import Entry, Shown, View
 
 GRID: Final = "grid"
 ACTIVE: Final = "active"
@@ -120,10 +120,10 @@ _NO_LOCK: Final = Lock()
 _NO_DEALS: Final[Mapping[str, Deal]] = MappingProxyType({})
 
 
-class Records:
-    """Typed access to a view of ``ctl``. Parsing a value that has not changed costs a look-up."""
+class RecordTables:
+    """Typed access to what is shown of ``ctl``. Parsing a value that has not changed costs a look-up."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Shown) -> None:
         self._view = view
         self._parsed: dict[str, tuple[Entry, WireModel]] = {}
         self._tables: dict[str, _Table[Any]] = {}
@@ -142,14 +142,6 @@ class Records:
     def store_id(self) -> str:
         """Identity of the store's present life."""
         return self._view.store_id
-
-    def changes(self) -> AsyncIterator[Entry]:
-        """Yield each change from now on."""
-        return self._view.changes()
-
-    async def wait_fresh(self) -> None:
-        """Return when the picture is current."""
-        await self._view.wait_fresh()
 
     def entry(self, key: str) -> Entry:
         """Return one key as the view has it."""
@@ -213,6 +205,22 @@ class Records:
         record = parse_record(key, entry.value, kind)
         self._parsed[key] = (entry, record)
         return record
+
+
+class Records(RecordTables):
+    """The same of a view that is kept current, and each change of it."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
+        self._followed = view
+
+    def changes(self) -> AsyncIterator[Entry]:
+        """Yield each change from now on."""
+        return self._followed.changes()
+
+    async def wait_fresh(self) -> None:
+        """Return when the picture is current."""
+        await self._followed.wait_fresh()
 
 
 _TABLES: Final[OrderedDict[tuple[int, type], _Table[Any]]] = OrderedDict()

@@ -84,8 +84,8 @@ def absent(key: str) -> Entry:
     return Entry(key, None, 0)
 
 
-class View(Protocol):
-    """A local picture of the keys below some prefixes, kept current by the store."""
+class Shown(Protocol):
+    """What is known of the keys below some prefixes."""
 
     def get(self, key: str) -> Entry:
         """Return what the picture shows of *key*; never waits."""
@@ -104,6 +104,10 @@ class View(Protocol):
     @property
     def store_id(self) -> str:
         """Identity of the bucket's present life; another one after the store was lost and made anew."""
+
+
+class View(Shown, Protocol):
+    """A local picture of the keys below some prefixes, kept current by the store."""
 
     def changes(self) -> AsyncIterator[Entry]:
         """Yield each change from now on, deletions and expiries included, and what a new look at everything revealed.

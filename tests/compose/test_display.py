@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -91,6 +92,39 @@ def test_an_output_that_is_not_read_holds_up_no_node(
         os.close(reading)
     assert "autonomous" in told
     assert "the last word" in told
+
+
+async def show_absent() -> None:
+    """Show two units of which nothing is heard; the first one's node has ended."""
+    async with world(2, started=False) as w, operator(w) as looker:
+        display = Display(looker, "text")
+        showing = asyncio.create_task(display.run(lambda: (), lambda: ["E001"]))
+        await asyncio.sleep(2)
+        showing.cancel()
+        await asyncio.wait([showing])
+        display.end("the last word")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False)])
+def test_a_terminal_is_drawn_on_where_it_can_be(term: str, drawn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture tells units that have ended from those not heard of; a terminal without a cursor to move gets lines."""
+    monkeypatch.setenv("TERM", term)
+    reading, writing = os.openpty()
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(read_to(reading, "the last word")), daemon=True)
+    reader.start()
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        run_virtual(show_absent())
+        monkeypatch.undo()
+        reader.join(5)
+    os.close(reading)
+    (told,) = read
+    assert ("\x1b[" in told) is drawn
+    assert bool(re.search(r"E001\W[^\n]*has ended", told)) is drawn
+    assert bool(re.search(r"E002\W[^\n]*not heard of", told)) is drawn
+    assert ("bus dead\r\n" in told) is not drawn
 
 
 async def show_deals(told: int) -> int:

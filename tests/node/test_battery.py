@@ -108,7 +108,7 @@ def test_a_dead_node_keeps_its_battery(tmp_path: Path) -> None:
     run_virtual(check_a_dead_node(tmp_path))
 
 
-async def dies_and_returns(folder: Path) -> None:
+async def check_return(folder: Path) -> None:
     async with gateway(folder) as (north, south):
         await north.one_deal()
         await north.kill(GATEWAY)
@@ -124,10 +124,10 @@ async def dies_and_returns(folder: Path) -> None:
 @pytest.mark.campaign
 def test_a_node_that_comes_back_gives_its_claim_back(tmp_path: Path) -> None:
     """What its earlier life has claimed goes when its deals are over and its converter is confirmed in WAIT."""
-    run_virtual(dies_and_returns(tmp_path))
+    run_virtual(check_return(tmp_path))
 
 
-async def share(folder: Path) -> None:
+async def check_shared_budget(folder: Path) -> None:
     async with gateway(folder, budget_a=4.0) as (north, south):
         await north.one_deal()
         for unit_id in south.unit_ids:
@@ -139,10 +139,10 @@ async def share(folder: Path) -> None:
 @pytest.mark.campaign
 def test_a_declared_budget_is_shared(tmp_path: Path) -> None:
     """With a budget of two deals' current both nodes discharge at once."""
-    run_virtual(share(tmp_path))
+    run_virtual(check_shared_budget(tmp_path))
 
 
-async def robbed(folder: Path) -> None:
+async def check_robbed(folder: Path) -> None:
     async with gateway(folder) as (north, _):
         deal_id = await north.one_deal()
         path = claim_paths(f"{folder}/shared.%s.lock", folder)[Direction.DISCHARGE]
@@ -156,7 +156,7 @@ async def robbed(folder: Path) -> None:
 
 def test_a_claim_that_is_taken_away_ends_the_deal(tmp_path: Path) -> None:
     """Where the file names another owner meanwhile, the deal of that direction is ended, and the error says why."""
-    run_virtual(robbed(tmp_path))
+    run_virtual(check_robbed(tmp_path))
 
 
 @pytest.mark.parametrize("pattern", ["{tmpdir}/.apis.%s.lock", "shared/%s"])

@@ -68,7 +68,7 @@ def chosen(m: Motion, *accepts: Accept) -> str:
     return choice.accept.unit_id if choice.accept else choice.why_none
 
 
-async def own_gate(folder: Path) -> None:
+async def check_own_gate(folder: Path) -> None:
     async with motion(folder, 3) as m:
         assert chosen(m) == "E003"
         file = m.file("E001", "rules/choose.yaml")
@@ -79,7 +79,7 @@ async def own_gate(folder: Path) -> None:
 
 def test_an_own_gate_refuses_single_accepts(tmp_path: Path) -> None:
     """An own choose.yaml is in force within its period; who it refuses is not taken, though it offers more."""
-    run_virtual(own_gate(tmp_path))
+    run_virtual(check_own_gate(tmp_path))
 
 
 async def places(folder: Path, others: int) -> str:

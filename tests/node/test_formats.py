@@ -23,7 +23,7 @@ from tests.node.world import SMALL_DEALS, world
 OTHERS = pytest.mark.parametrize(("other", "word"), [(FORMAT - 1, "too new"), (FORMAT + 1, "too old")])
 
 
-async def a_community_stores() -> None:
+async def check_what_is_stored() -> None:
     async with world(2, acceleration=20.0, policy=SMALL_DEALS, rsoc=[92.0, 27.0]) as w:
         await w.until(lambda: w.final_records, 60, "a deal that is over")
         await w.operator_sets("heteronomous")
@@ -40,7 +40,7 @@ async def a_community_stores() -> None:
 
 def test_what_nodes_store_carries_its_format() -> None:
     """Shared state, presence data, streams and state folders: each record has the number."""
-    run_virtual(a_community_stores())
+    run_virtual(check_what_is_stored())
 
 
 @OTHERS
@@ -52,7 +52,7 @@ def test_a_record_of_another_format_is_no_record(other: int, word: str) -> None:
             kind.from_json(json.dumps({**document, "format": other}))
 
 
-async def joins(other: int, word: str) -> None:
+async def check_that_it_may_not_join(other: int, word: str) -> None:
     store = MemoryCommunity()
     ports = store.connect("E001")
     async with world(1, started=False) as w:
@@ -66,10 +66,10 @@ async def joins(other: int, word: str) -> None:
 @OTHERS
 def test_a_node_of_another_format_may_not_join(other: int, word: str) -> None:
     """A start in a community of an older or a newer format is refused."""
-    run_virtual(joins(other, word))
+    run_virtual(check_that_it_may_not_join(other, word))
 
 
-async def is_overtaken(other: int, word: str) -> None:
+async def check_that_it_leaves(other: int, word: str) -> None:
     async with world(2, acceleration=20.0, policy=SMALL_DEALS, rsoc=[92.0, 27.0]) as w:
         deal_id = await w.one_deal()
         entry = w.store.policy.get(KEY)
@@ -88,7 +88,7 @@ async def is_overtaken(other: int, word: str) -> None:
 @OTHERS
 def test_a_running_node_leaves_a_community_of_another_format(other: int, word: str) -> None:
     """When another program changes the community's reference to its format, nodes end their deals and leave with 2."""
-    run_virtual(is_overtaken(other, word))
+    run_virtual(check_that_it_leaves(other, word))
 
 
 @OTHERS

@@ -18,7 +18,7 @@ from apis_rules import __version__
 from apis_rules.compose.simulation.process import ProcessDevice
 from apis_rules.grid.device import ModelDevice
 from apis_rules.node.identity import Identity
-from apis_rules.node.records import LOCK, MODE, WATCHED, ModeRecord, Records
+from apis_rules.node.records import LOCK, MODE, WATCHED, ModeRecord, RecordTables
 from apis_rules.node.runtime import Node
 from apis_rules.node.state_dir import MemoryStateStore
 from apis_rules.node.surroundings import Surroundings
@@ -28,7 +28,7 @@ from apis_rules.ports.state import Write
 from apis_rules.ports.types import DealRecord, ErrorEvent, OperationMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from apis_rules.documents.policy import Policy
     from apis_rules.grid.plant import Plant
@@ -101,7 +101,7 @@ class VirtualCommunity:
         self.store_lost_at_s = -math.inf
         self.failures: list[tuple[str, BaseException]] = []
         self._past: deque[tuple[float, StoreSnapshot]] = deque()
-        self.records = Records(_StoreItself(self.store))
+        self.records = RecordTables(_StoreItself(self.store))
 
     def start(self, unit_id: str, refusal: str = "") -> House:
         """Start the node of a unit, anew if it ran before."""
@@ -295,7 +295,7 @@ async def _at_once(work: Callable[[], Any]) -> Any:
 
 
 class _StoreItself:
-    """``View`` of the store from inside: always current."""
+    """The store as it is shown from inside: always current."""
 
     def __init__(self, store: MemoryCommunity) -> None:
         self._ctl = store.ctl
@@ -329,9 +329,3 @@ class _StoreItself:
     @property
     def store_id(self) -> str:
         return self._ctl.store_id
-
-    def changes(self) -> AsyncIterator[Entry]:
-        raise NotImplementedError
-
-    async def wait_fresh(self) -> None:
-        return

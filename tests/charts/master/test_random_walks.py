@@ -39,7 +39,7 @@ def walks(runs: int, with_seed: int, met: Counter[str]) -> Callable[[], None]:
     )
     def walk(start: str, kinds: list[str], chance: int) -> None:
         trouble = walk_along(start, kinds, chance)
-        trouble.verdict()
+        trouble.check_at_rest()
         met["runs"] += 1
         met.update(trouble.hazards)
 
@@ -65,7 +65,7 @@ ONCE_FAILED = {
 def test_a_walk_that_once_failed(name: str) -> None:
     """What must hold holds at the end of each walk that has shown a fault."""
     start, kinds, chance = ONCE_FAILED[name]
-    walk_along(start, kinds, chance).verdict()
+    walk_along(start, kinds, chance).check_at_rest()
 
 
 def walk_along(start: str, kinds: Sequence[str], chance: int) -> Trouble:

@@ -1,8 +1,7 @@
 """What can happen to the planner's world, drawn at random: deals, faults, deaths, silence, loss of the store.
 
-Each kind of trouble is a method. ``heal`` ends all trouble, ``settle`` brings the world to
-rest, and ``verdict`` says whether what must hold at the end does. The hazards of the safety case are counted where a
-walk reaches them.
+Each kind of trouble is a method. ``heal`` ends all trouble, ``settle`` brings the world to rest, and ``check_at_rest``
+holds it to what must be true at the end. The hazards of the safety case are counted where a walk reaches them.
 """
 
 from __future__ import annotations
@@ -366,7 +365,7 @@ class Trouble:
         if world.overtaken:
             self.hazards["a stop and an older start that arrive in the wrong order"] += world.overtaken
 
-    def verdict(self) -> None:
+    def check_at_rest(self) -> None:
         """What must hold at the end."""
         world = self.world
         world.check()
