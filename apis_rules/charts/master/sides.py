@@ -134,8 +134,8 @@ def permitted_a(deal: Deal, unit_id: str, wanted_a: float, around: Surroundings)
         allowed_a = min(then_a, max(now_a, low_a + around.limit_a))
     else:
         allowed_a = max(then_a, min(now_a, high_a - around.limit_a))
-    # Rounded: a rest of a current that only the arithmetic leaves would never be off.
-    return round(abs(allowed_a), 6)
+    # A rest that is no current would be stepped for ever and never be off.
+    return wanted_a if abs(abs(allowed_a) - wanted_a) < 2 * SMALL_A else round(abs(allowed_a), 6)
 
 
 def plan_up(deal: Deal, around: Surroundings, *, reference_only: bool) -> tuple[Deal, Order | None]:
