@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_whole(file: Path, content: bytes, *, durable: bool, writer: str = "") -> None:
+def write_whole(file: Path, content: bytes, *, durable: bool) -> None:
     """Replace *file* so that at every moment either the old or the new content is there, never a part. May block.
 
-    What is *durable* survives a loss of power. Where several may write the same file at once, each names its *writer*.
+    What is *durable* survives a loss of power. Of several processes or threads that write at once, the last one wins.
 
     Raises:
         OSError: it cannot be written; the old content is there, and nothing beside it.
     """
-    beside = file.with_name(f".{file.name}.{writer}.new" if writer else f".{file.name}.new")
+    beside = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_native_id()}.new")
     try:
         with beside.open("wb") as out:
             out.write(content)

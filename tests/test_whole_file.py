@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,10 +49,9 @@ def test_a_write_without_room_leaves_the_old_content(tmp_path: Path, monkeypatch
 
 def test_where_nothing_can_be_written_beside_the_old_content_stays(tmp_path: Path) -> None:
     """What is told is what stood in the way."""
-    file = tmp_path / "note"
-    write_whole(file, b"old", durable=True)
-    (tmp_path / ".note.new").mkdir()
-    with pytest.raises(OSError, match="directory"):
+    file = tmp_path / ("n" * 255)  # as long as names can be
+    file.write_bytes(b"old")
+    with pytest.raises(OSError, match="name too long"):
         write_whole(file, b"new", durable=True)
     assert file.read_bytes() == b"old"
 
@@ -61,13 +61,21 @@ def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
     file, content = tmp_path / "policy.json", b"policy" * 10_000
     write_whole(file, content, durable=False)
     with ThreadPoolExecutor(4) as writers:
-        writing = [
-            writers.submit(write_whole, file, content, durable=False, writer=f"E{n % 4}-{n}") for n in range(200)
-        ]
+        writing = [writers.submit(write_whole, file, content, durable=False) for _ in range(200)]
         while not all(w.done() for w in writing):
             assert file.read_bytes() == content
     assert [w.exception() for w in writing] == [None] * len(writing)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_processes_that_write_one_file_do_not_meet(tmp_path: Path) -> None:
+    """Several runs that begin at once in one state folder all write its run file."""
+    RUN.save(tmp_path)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as writers:
+        for written in [writers.submit(RUN.save, tmp_path) for _ in range(200)]:
+            written.result(30)
+    assert load_running(tmp_path).members == RUN.members
+    assert sorted(file.name for file in tmp_path.iterdir()) == [LAST_RUN_FILE, RUN_FILE]
 
 
 @pytest.mark.parametrize("name", [RUN_FILE, LAST_RUN_FILE])

@@ -293,7 +293,7 @@ class Refresher:
             return
         path = Path(self._files.policy.path)
         try:
-            await self._blocking(partial(_replace_policy, path, before, text, self._board.identity.unit_id))
+            await self._blocking(partial(_replace_policy, path, before, text))
         except OSError as error:
             detail = f"{path}: {error.strerror}; at its next start this node is refused"
             self._errors.raise_event("file_not_written", detail)
@@ -351,15 +351,14 @@ def _hash(model: FileModel) -> str:
     return canonical_hash(model.to_document())
 
 
-def _replace_policy(path: Path, before: Policy, text: str, unit_id: str) -> None:
+def _replace_policy(path: Path, before: Policy, text: str) -> None:
     try:
         found = read_text(path)
         said = parse_policy(found, str(path)).model.canonical_hash
     except InputError:
         return  # somebody is at work on it; it is told as a file that cannot be used
     if found != text and said == before.canonical_hash:
-        # The nodes of one folder share the file, and all of them hear of the new policy at once.
-        write_whole(path.resolve(), text.encode(), durable=True, writer=unit_id)
+        write_whole(path.resolve(), text.encode(), durable=True)
 
 
 def _sentence(error: InputError) -> str:

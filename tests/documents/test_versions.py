@@ -62,7 +62,7 @@ def test_a_damaged_version_is_told_and_a_half_written_one_is_not_seen(tmp_path):
     """What a crash leaves beside does not count; a file that is no version is named."""
     store = VersionStore(tmp_path)
     store.record([kept("r.yaml", "a")], "t")
-    (tmp_path / ".00000002-0123456789ab.json.new").write_text('{"number": 2')
+    (tmp_path / ".00000002-0123456789ab.json.7-7.new").write_text('{"number": 2')
     assert len(store.history()) == 1
     (tmp_path / "00000002-0123456789ab.json").write_text('{"number": 2')
     with pytest.raises(InputError, match="AR265"):

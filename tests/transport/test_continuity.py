@@ -17,10 +17,11 @@ def test_a_disk_that_is_full_ends_nothing(
 ) -> None:
     """It is told once; the old content stays; when there is room again the newest is kept."""
     monkeypatch.setattr(module, "_WRITE_EVERY_S", 0.01)
-    remembered = Continuity(tmp_path / "store.json", "s", 5)
+    folder, away = tmp_path / "state", tmp_path / "away"
+    folder.mkdir()
+    remembered = Continuity(folder / "store.json", "s", 5)
     remembered.save()
-    full = tmp_path / ".store.json.new"
-    full.mkdir()  # what is written beside the file cannot be
+    folder.rename(away)  # nothing can be written beside the file
 
     async def scene() -> None:
         seen = iter(range(6, 1000))
@@ -29,9 +30,9 @@ def test_a_disk_that_is_full_ends_nothing(
             while remembered.revision < 10:
                 await asyncio.sleep(0.01)
             assert not task.done()
-            assert json.loads((tmp_path / "store.json").read_text())["revision"] == 5
-            full.rmdir()
-            while load_continuity(tmp_path).revision < 10:
+            assert json.loads((away / "store.json").read_text())["revision"] == 5
+            away.rename(folder)
+            while load_continuity(folder).revision < 10:
                 await asyncio.sleep(0.01)
         task.cancel()
 
